@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'ERR_URL_EXPIRED'
   /** S3 refused a part; `storageCode` says why. */
   | 'ERR_STORAGE_REJECTED'
+  /** Frame.io says that the upload of an asset failed. */
+  | 'ERR_UPLOAD_FAILED'
   /** An answer that makes no sense. */
   | 'ERR_BAD_RESPONSE'
   /** The network failed for longer than the budget of retries. */

@@ -1,0 +1,29 @@
+/**
+ * One listener on a caller's signal, however many uploads follow it: Node warns of a leak from the
+ * eleventh listener on.
+ */
+type Listener = (reason: unknown) => void
+
+const followed = new WeakMap<AbortSignal, { listeners: Set<Listener>; forward: () => void }>()
+
+/** Calls `listener` with the signal's reason when it aborts. Returns how to stop following. */
+export const followSignal = (signal: AbortSignal, listener: Listener): (() => void) => {
+  const known = followed.get(signal)
+  const listeners = known?.listeners ?? new Set()
+  const forward =
+    known?.forward ??
+    (() => {
+      for (const call of [...listeners]) call(signal.reason)
+    })
+  if (!known) {
+    followed.set(signal, { listeners, forward })
+    signal.addEventListener('abort', forward, { once: true })
+  }
+  listeners.add(listener)
+  return () => {
+    listeners.delete(listener)
+    if (listeners.size > 0 || followed.get(signal)?.listeners !== listeners) return
+    signal.removeEventListener('abort', forward)
+    followed.delete(signal)
+  }
+}

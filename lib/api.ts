@@ -1,0 +1,231 @@
+/**
+ * How a call to Frame.io is made: token, version header, deadline, the rate gate, another try, and
+ * what a refusal becomes. Which calls there are stands in client.ts.
+ */
+import { setMaxListeners } from 'node:events'
+import { Agent, type Dispatcher } from 'undici'
+import { DEADLINE, withDeadline } from './deadline.ts'
+import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from './errors.ts'
+import { type Answer, exchange } from './http.ts'
+import { type ConnectionOptions, checkToken, type ResolvedClientOptions } from './options.ts'
+import { readFailure } from './protocol.ts'
+import { RateGate } from './rate-gate.ts'
+import {
+  Failure,
+  judgeApiAnswer,
+  neverSent,
+  type Persistence,
+  Pulse,
+  persist,
+  type Ruling,
+  readRetryAfter,
+} from './retry.ts'
+import { TokenSource } from './token.ts'
+
+export interface ApiRequest<T> {
+  readonly method: Dispatcher.HttpMethod
+  /** Below the base URL, beginning with a slash. */
+  readonly path: string
+  readonly body?: object
+  /** Makes sense of the answer's JSON, or throws. Absent: the answer has none. */
+  readonly read: ((body: unknown) => T) | undefined
+  /** Whether it does no harm to carry the call out twice. */
+  readonly idempotent: boolean
+  /** What is being done, as the beginning of an error message. */
+  readonly what: string
+  readonly details: ErrorDetails
+}
+
+/** Whose call it is: what ends it, what renews its budget, and who is told of another try. */
+export type CallContext = Pick<Persistence, 'signal' | 'pulse' | 'onRetry'>
+
+/** Bytes of an answer that are read. A hundred presigned URLs take some 200 KB. */
+const READ_AT_MOST = 4 * 2 ** 20
+
+/** What to do about a refusal. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  ERR_UNAUTHORIZED: 'pass a valid token, or a function that fetches a fresh one',
+  ERR_FORBIDDEN: 'the token lacks the right to do this',
+  ERR_ASSET_NOT_FOUND:
+    'check the id, and pass `device` exactly if the asset was made by a C2C device',
+  ERR_BAD_RESPONSE: "this answer is not Frame.io's: is a proxy or a captive portal on the way?",
+}
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // An empty, cut or HTML body. Whoever asked decides what that means.
+  }
+}
+
+export class Api {
+  readonly options: ResolvedClientOptions
+  readonly dispatcher: Dispatcher
+  readonly #own: Agent | undefined
+  readonly #token: TokenSource
+  readonly #gate: RateGate
+  readonly #closing = new AbortController()
+
+  /** @param lender whose connections, token and gate to use, as far as `overrides` leaves them */
+  constructor(options: ResolvedClientOptions, lender?: Api, overrides: ConnectionOptions = {}) {
+    this.options = options
+    this.#own = options.dispatcher || lender ? undefined : new Agent()
+    this.dispatcher = options.dispatcher ?? lender?.dispatcher ?? (this.#own as Agent)
+    const sameToken = lender && overrides.token === undefined
+    this.#token = sameToken ? lender.#token : new TokenSource(options.token)
+    this.#gate = sameToken && overrides.baseUrl === undefined ? lender.#gate : new RateGate()
+    setMaxListeners(0, this.#closing.signal)
+  }
+
+  /** A context for a call that belongs to no upload: it ends with the client. */
+  get alone(): CallContext {
+    return { signal: this.#closing.signal, pulse: new Pulse(), onRetry: () => {} }
+  }
+
+  /** Ends the calls that belong to no upload, and all connections unless they are the caller's. */
+  async close(): Promise<void> {
+    this.#closing.abort(new RealtimeUploadError('ERR_NETWORK', 'The client was closed'))
+    await this.#own?.destroy()
+  }
+
+  /** @throws {RealtimeUploadError} as the README's table says; the signal's reason when it aborts */
+  call<T>(request: ApiRequest<T>, context: CallContext): Promise<T> {
+    let refused = false
+    const attempt = async () => {
+      const token = await this.#askToken(request, context.signal)
+      const answer = await this.#exchange(request, context.signal, token)
+      if (answer.status >= 200 && answer.status < 300) {
+        this.#gate.opened()
+        return this.#read(request, answer)
+      }
+      const failure = this.#refusal(request, answer, token)
+      // The token that replaced a refused one is refused as well: a third would be no better.
+      const again = refused || !this.#token.renewable
+      refused = failure.ruling.verdict === 'new-token'
+      if (!refused) throw failure
+      if (again)
+        throw new Failure({ ...failure.ruling, verdict: 'fatal' }, failure.message, failure.details)
+      this.#token.refuse(token)
+      throw failure
+    }
+    return persist(attempt, { ...context, retry: this.options.retry, gate: this.#gate })
+  }
+
+  async #askToken({ what, details }: ApiRequest<unknown>, signal: AbortSignal): Promise<string> {
+    const { apiTimeout } = this.options
+    const fail = (reason: string, cause?: unknown) => {
+      const ruling = { verdict: 'retry', code: 'ERR_UNAUTHORIZED' } as const
+      return new Failure(ruling, `${what}: the token function ${reason}`, { ...details, cause })
+    }
+    try {
+      const token = await withDeadline(
+        signal,
+        () => apiTimeout,
+        signal =>
+          new Promise<string>((resolve, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+            this.#token.get().then(resolve, error => reject(fail('failed', error)))
+          }),
+      )
+      return checkToken(token)
+    } catch (error) {
+      if (error !== DEADLINE) throw error
+      this.#token.giveUpWaiting()
+      throw fail(`did not answer within apiTimeout (${apiTimeout} ms)`)
+    }
+  }
+
+  async #exchange(
+    request: ApiRequest<unknown>,
+    signal: AbortSignal,
+    token: string,
+  ): Promise<Answer> {
+    const { baseUrl, device, apiTimeout } = this.options
+    const { method, path, body, idempotent, what, details } = request
+    try {
+      return await exchange({
+        dispatcher: this.dispatcher,
+        method,
+        url: new URL(baseUrl.pathname.replace(/\/$/, '') + path, baseUrl),
+        headers: {
+          authorization: `Bearer ${token}`,
+          accept: 'application/json',
+          ...(body && { 'content-type': 'application/json' }),
+          // Demanded of C2C integrations on every call (Frame.io's C2C guide).
+          ...(device && { 'x-client-version': device.clientVersion }),
+        },
+        body: body ? JSON.stringify(body) : null,
+        signal,
+        allowed: () => apiTimeout,
+        readAtMost: READ_AT_MOST,
+        what,
+        details,
+      })
+    } catch (error) {
+      if (idempotent || !(error instanceof Failure) || neverSent(error.details.cause)) throw error
+      throw this.#ambiguous(error)
+    }
+  }
+
+  #read<T>({ read, what, details, idempotent }: ApiRequest<T>, { status, text }: Answer): T {
+    if (!read) return undefined as T
+    const body = parseJson(text)
+    if (body === undefined) {
+      const failure = this.#failure({ verdict: 'retry', code: 'ERR_BAD_RESPONSE' }, what, details, {
+        status,
+        reason: 'its body is no JSON',
+      })
+      throw idempotent ? failure : this.#ambiguous(failure)
+    }
+    try {
+      return read(body)
+    } catch (error) {
+      if (!(error instanceof RealtimeUploadError)) throw error
+      const ruling = { verdict: 'fatal', code: error.code } as const
+      throw new Failure(ruling, `${what}: ${error.message}`, { ...details, statusCode: status })
+    }
+  }
+
+  #refusal(
+    { what, details, idempotent }: ApiRequest<unknown>,
+    answer: Answer,
+    token: string,
+  ): Failure {
+    const { status, headers, text } = answer
+    const said = readFailure(parseJson(text))
+    const reason = said === undefined ? undefined : redact(said, token)
+    const ruling = judgeApiAnswer(status, said !== undefined)
+    const failure = this.#failure(
+      ruling,
+      what,
+      details,
+      { status, reason },
+      readRetryAfter(headers['retry-after']),
+    )
+    // A 429 was surely not carried out; of a 5xx nobody knows.
+    const safe = idempotent || ruling.verdict !== 'retry' || ruling.code === 'ERR_RATE_LIMITED'
+    return safe ? failure : this.#ambiguous(failure)
+  }
+
+  #failure(
+    ruling: Ruling,
+    what: string,
+    details: ErrorDetails,
+    { status, reason }: { status: number; reason: string | undefined },
+    retryAfter?: number,
+  ): Failure {
+    const hint = HINTS[ruling.code]
+    const message = `${what}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${hint ? `; ${hint}` : ''}`
+    return new Failure(ruling, message, { ...details, statusCode: status }, retryAfter)
+  }
+
+  /** A call that must not be made twice may have been carried out. */
+  #ambiguous({ ruling, message, details }: Failure): Failure {
+    return new Failure(
+      { ...ruling, verdict: 'fatal' },
+      `${message}; it may have been carried out all the same, so it was not tried again`,
+      details,
+    )
+  }
+}

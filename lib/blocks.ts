@@ -1,0 +1,139 @@
+/**
+ * Memory for parts: blocks of one size, recycled, under a budget that all uploads of a client share.
+ *
+ * The block that came back last goes out first: it is still in the processor's cache. Blocks that
+ * were not needed for a while go back to the system.
+ */
+
+/** How long a block may lie idle before it goes back to the system: one to two such periods, in ms. */
+const IDLE_PERIOD = 1_000
+
+/** The blocks of one client and their budget. */
+export class BlockPool {
+  /** Size of each block, in bytes. */
+  readonly blockSize: number
+  /** Budget in bytes, which accounts may pass only within their allowance. */
+  readonly limit: number
+  #held = 0
+  readonly #idle: Buffer[] = []
+  /** The fewest blocks that were idle at once in this period: that many were not needed. */
+  #spare = 0
+  #sweeper: NodeJS.Timeout | undefined
+  readonly #waiting = new Set<BlockAccount>()
+
+  constructor(limit: number, blockSize: number) {
+    this.limit = limit
+    this.blockSize = blockSize
+  }
+
+  /** Bytes of all blocks that accounts hold. */
+  get held(): number {
+    return this.#held
+  }
+
+  /** Bytes of all blocks that nobody holds. */
+  get idle(): number {
+    return this.#idle.length * this.blockSize
+  }
+
+  /** Only for BlockAccount: a block, without asking whether the budget allows it. */
+  take(): Buffer {
+    this.#held += this.blockSize
+    const block = this.#idle.pop()
+    this.#spare = Math.min(this.#spare, this.#idle.length)
+    // allocUnsafeSlow: its own memory, so that dropping the block really frees it.
+    return block ?? Buffer.allocUnsafeSlow(this.blockSize)
+  }
+
+  /** Only for BlockAccount: blocks come back; whoever may go on now is woken, longest wait first. */
+  give(blocks: readonly Buffer[]): void {
+    this.#held -= blocks.length * this.blockSize
+    this.#idle.push(...blocks)
+    this.#sweeper ??= setInterval(() => this.#sweep(), IDLE_PERIOD).unref()
+    let room = this.limit - this.#held
+    for (const account of this.#waiting) {
+      if (!account.withinAllowance) {
+        if (room < this.blockSize) continue
+        room -= this.blockSize
+      }
+      this.#waiting.delete(account)
+      account.wake()
+    }
+  }
+
+  /** Only for BlockAccount. */
+  wait(account: BlockAccount): void {
+    this.#waiting.add(account)
+  }
+
+  /** Only for BlockAccount. */
+  stopWaiting(account: BlockAccount): void {
+    this.#waiting.delete(account)
+  }
+
+  #sweep(): void {
+    this.#idle.splice(0, this.#spare)
+    this.#spare = this.#idle.length
+    if (this.#idle.length > 0) return
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+  }
+}
+
+/** One upload's share of a pool. */
+export class BlockAccount {
+  readonly #pool: BlockPool
+  #held = 0
+  #allowance = 0
+  #onRoom: (() => void) | undefined
+
+  constructor(pool: BlockPool) {
+    this.#pool = pool
+  }
+
+  get blockSize(): number {
+    return this.#pool.blockSize
+  }
+
+  /**
+   * From now on this account may hold two parts of this size, whatever the others do. With less, an
+   * upload that must fill a part before it can send one could wait for ever.
+   */
+  allowTwo(partSize: number): void {
+    this.#allowance = 2 * Math.ceil(partSize / this.blockSize) * this.blockSize
+  }
+
+  /** May it take a block that the budget alone would refuse? */
+  get withinAllowance(): boolean {
+    return this.#held + this.blockSize <= this.#allowance
+  }
+
+  /** A block, or undefined where there is no room now: then `whenRoom` tells. */
+  take(): Buffer | undefined {
+    const { held, limit } = this.#pool
+    if (!this.withinAllowance && held + this.blockSize > limit) return undefined
+    this.#held += this.blockSize
+    return this.#pool.take()
+  }
+
+  give(blocks: readonly Buffer[]): void {
+    this.#held -= blocks.length * this.blockSize
+    this.#pool.give(blocks)
+  }
+
+  /** Calls back once, as soon as it is worth asking for a block again. */
+  whenRoom(callback: () => void): void {
+    this.#onRoom = callback
+    this.#pool.wait(this)
+  }
+
+  wake(): void {
+    this.#onRoom?.()
+  }
+
+  /** Forgets who waits. Blocks that are held still come back through `give`. */
+  close(): void {
+    this.#onRoom = undefined
+    this.#pool.stopWaiting(this)
+  }
+}

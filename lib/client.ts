@@ -1,0 +1,260 @@
+/**
+ * The only file that speaks to Frame.io: which calls there are, and what they say.
+ */
+import { setMaxListeners } from 'node:events'
+import { followSignal } from './abort.ts'
+import { Api, type CallContext } from './api.ts'
+import { AbortError, RealtimeUploadError } from './errors.ts'
+import {
+  type ConnectionOptions,
+  checkFiletype,
+  checkId,
+  checkName,
+  type FrameioClientOptions,
+  invalid,
+  resolveClientOptions,
+} from './options.ts'
+import type { Part } from './part.ts'
+import {
+  type Asset,
+  type CreateAssetBody,
+  type RegisterPartsBody,
+  readAsset,
+  readUploadUrls,
+} from './protocol.ts'
+import { sleep } from './retry.ts'
+
+/** What a registration says of a part: its number from 1, its bytes, and whether it is the last. */
+export type PartInfo = Pick<Part, 'number' | 'size' | 'final'>
+
+export interface CreateAssetOptions {
+  /** Id of the folder or project root to create it in. Required on the platform, absent for C2C. */
+  readonly parentId?: string | undefined
+  /** Name with an extension; or give `extension` alone, and the name at finalisation. */
+  readonly name?: string | undefined
+  /** Such as `.mp4`. If a name is given too, they must agree. */
+  readonly extension?: string | undefined
+  /** Media type, such as `video/mp4`. */
+  readonly filetype: string
+  /** C2C only: seconds since the media was made. Default 0, by Frame.io. */
+  readonly offset?: number | undefined
+  /** C2C only: the device's channel. */
+  readonly channel?: number | undefined
+}
+
+export interface RegisterOptions {
+  /** Bytes of the whole file; required in the call that has the final part. */
+  readonly assetFilesize?: number | undefined
+  /** New name, for assets created with an `extension` alone; otherwise Frame.io ignores it. */
+  readonly assetName?: string | undefined
+}
+
+export interface WaitOptions {
+  /** Give up after so many ms. Default 600,000 (ten minutes). */
+  readonly timeout?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Waits between two looks at an asset, in ms: Frame.io allows five reads a second per user. */
+const FIRST_LOOK = 500
+const SLOWEST_LOOK = 5_000
+
+/**
+ * How uploads reach the inside of a client, with what is given on them instead of its own. Not
+ * exported from the package.
+ */
+export let apiOf: (client: FrameioClient, overrides?: ConnectionOptions) => Api
+
+/**
+ * Frame.io's API, as far as real-time uploads need it. One client may serve many uploads: they
+ * share its connections, token, rate-limit gate, memory, and cap on PUTs in flight.
+ *
+ * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`
+ */
+export class FrameioClient {
+  readonly #api: Api
+
+  static {
+    apiOf = (client, overrides = {}) => {
+      const api = client.#api
+      return Object.values(overrides).every(value => value === undefined)
+        ? api
+        : new Api(resolveClientOptions(overrides, api.options), api, overrides)
+    }
+  }
+
+  constructor(options: FrameioClientOptions) {
+    this.#api = new Api(resolveClientOptions(options))
+  }
+
+  /**
+   * Creates a real-time asset. Not idempotent: where an answer is lost this fails, and never tries
+   * blindly again, since there might then be two.
+   */
+  async createRealtimeAsset(options: CreateAssetOptions): Promise<Asset> {
+    const { device } = this.#api.options
+    const path = device
+      ? '/v2/devices/assets'
+      : `/v2/assets/${checkId('parentId', options.parentId)}/children`
+    return this.#api.call(
+      {
+        method: 'POST',
+        path,
+        body: createBody(options, device !== undefined),
+        read: readAsset,
+        idempotent: false,
+        what: 'Creating the asset failed',
+        details: {},
+      },
+      this.#api.alone,
+    )
+  }
+
+  /** Registers parts and returns a presigned URL for each, in their order. */
+  async registerParts(
+    assetId: string,
+    parts: readonly PartInfo[],
+    options: RegisterOptions = {},
+  ): Promise<string[]> {
+    checkId('assetId', assetId)
+    if (!Array.isArray(parts) || parts.length === 0) {
+      throw invalid('parts', 'a list of at least one part', parts)
+    }
+    if (parts.some(part => part.final) && options.assetFilesize === undefined) {
+      throw invalid('assetFilesize', 'given with the final part', undefined)
+    }
+    return registerParts(this.#api, assetId, parts, options, this.#api.alone)
+  }
+
+  /** Reads an asset. C2C device tokens are probably not allowed to. */
+  async getAsset(assetId: string): Promise<Asset> {
+    return this.#getAsset(assetId, this.#api.alone)
+  }
+
+  #getAsset(assetId: string, context: CallContext): Promise<Asset> {
+    return this.#api.call(
+      {
+        method: 'GET',
+        path: `/v2/assets/${checkId('assetId', assetId)}`,
+        read: readAsset,
+        idempotent: true,
+        what: `Reading asset ${assetId} failed`,
+        details: { assetId },
+      },
+      context,
+    )
+  }
+
+  /** Deletes an asset, for example one whose upload was given up: else it eats quota for ever. */
+  async deleteAsset(assetId: string): Promise<void> {
+    await this.#api.call(
+      {
+        method: 'DELETE',
+        path: `/v2/assets/${checkId('assetId', assetId)}`,
+        read: undefined,
+        idempotent: true,
+        what: `Deleting asset ${assetId} failed`,
+        details: { assetId },
+      },
+      this.#api.alone,
+    )
+  }
+
+  /**
+   * Waits until Frame.io says that it has every byte (`upload_completed_at`), and returns the asset.
+   *
+   * @throws {RealtimeUploadError} `ERR_TIMEOUT`, or `ERR_UPLOAD_FAILED` where Frame.io says so; an
+   *   `AbortError` when the signal aborts
+   */
+  async waitUntilUploaded(assetId: string, options: WaitOptions = {}): Promise<Asset> {
+    const { timeout = 600_000, signal } = options
+    if (typeof timeout !== 'number' || !(timeout > 0)) {
+      throw invalid('timeout', 'a positive number of ms', timeout)
+    }
+    const ending = new AbortController()
+    setMaxListeners(0, ending.signal)
+    const { alone } = this.#api
+    const unfollow = [alone.signal, ...(signal ? [signal] : [])].map(followed => {
+      const end = (reason: unknown) =>
+        ending.abort(followed === signal ? new AbortError(reason) : reason)
+      if (followed.aborted) end(followed.reason)
+      return followSignal(followed, end)
+    })
+    const giveUpAt = performance.now() + timeout
+    try {
+      for (let pause = FIRST_LOOK; ; pause = Math.min(pause * 1.5, SLOWEST_LOOK)) {
+        const asset = await this.#getAsset(assetId, { ...alone, signal: ending.signal })
+        if (asset.upload_completed_at) return asset
+        if (asset.upload_failed_at) {
+          const message = `Frame.io says that the upload of asset ${assetId} failed`
+          throw new RealtimeUploadError('ERR_UPLOAD_FAILED', message, { assetId })
+        }
+        const left = giveUpAt - performance.now()
+        if (left <= 0) {
+          const message = `Frame.io has not completed asset ${assetId} within ${timeout} ms`
+          throw new RealtimeUploadError('ERR_TIMEOUT', message, { assetId })
+        }
+        await sleep(Math.min(pause, left), ending.signal)
+      }
+    } finally {
+      for (const stop of unfollow) stop()
+    }
+  }
+
+  /** Ends all connections, but for those of a dispatcher that was given. What still runs fails. */
+  async close(): Promise<void> {
+    await this.#api.close()
+  }
+}
+
+/** The registration that `FrameioClient` and uploads share. */
+export const registerParts = (
+  api: Api,
+  assetId: string,
+  parts: readonly PartInfo[],
+  { assetFilesize, assetName }: RegisterOptions,
+  context: CallContext,
+): Promise<string[]> => {
+  const { device, baseUrl } = api.options
+  const body: RegisterPartsBody = {
+    parts: parts.map(({ number, size, final }) => ({ number, size, is_final: final })),
+    ...(assetFilesize !== undefined && { asset_filesize: assetFilesize }),
+    ...(assetName !== undefined && { asset_name: assetName }),
+  }
+  const numbers = parts.map(part => part.number).join(', ')
+  return api.call(
+    {
+      method: 'POST',
+      path: `/v2/${device ? 'devices/' : ''}assets/${assetId}/realtime_upload/parts`,
+      body,
+      read: answer => readUploadUrls(answer, parts.length, baseUrl.protocol === 'https:'),
+      // A lost answer may have been carried out; the same numbers and sizes again are the only way on.
+      idempotent: true,
+      what: `Registering part ${numbers} of asset ${assetId} failed`,
+      details: { assetId, partNumber: parts.length === 1 ? parts[0]?.number : undefined },
+    },
+    context,
+  )
+}
+
+const createBody = (options: CreateAssetOptions, device: boolean): CreateAssetBody => {
+  const { name, extension, filetype, offset, channel, parentId } = options
+  if (name === undefined && extension === undefined) {
+    throw invalid('name or extension', 'given', undefined)
+  }
+  if (device && parentId !== undefined) {
+    throw invalid('parentId', 'absent with `device`: the device decides where assets go', parentId)
+  }
+  if (!device && (offset ?? channel) !== undefined) {
+    throw invalid('offset and channel', 'absent without `device`', offset ?? channel)
+  }
+  return {
+    ...(!device && { type: 'file' }),
+    ...(name !== undefined && { name: checkName('name', name) }),
+    ...(extension !== undefined && { extension: checkName('extension', extension) }),
+    filetype: checkFiletype(filetype),
+    is_realtime_upload: true,
+    ...(offset !== undefined && { offset }),
+    ...(channel !== undefined && { channel }),
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * An attempt with a deadline, on the monotonic clock.
+ */
+
+/** Longest time a Node timer can wait, in ms; anything above would fire at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
+/** Why an attempt's signal aborted, when it was the deadline. */
+export const DEADLINE: unique symbol = Symbol('deadline')
+
+/**
+ * Runs `attempt` with a signal that aborts when `signal` does, or with the reason DEADLINE when the
+ * attempt has taken longer than `allowed()` ms. That is asked again whenever the time seems up,
+ * since what is allowed may have grown by then.
+ */
+export const withDeadline = async <T>(
+  signal: AbortSignal,
+  allowed: () => number,
+  attempt: (signal: AbortSignal) => Promise<T>,
+): Promise<T> => {
+  const start = performance.now()
+  const controller = new AbortController()
+  const abort = () => controller.abort(signal.reason)
+  let timer: NodeJS.Timeout | undefined
+  const look = () => {
+    const left = start + allowed() - performance.now()
+    if (left > 0) timer = setTimeout(look, Math.min(left, LONGEST_TIMER))
+    else controller.abort(DEADLINE)
+  }
+  signal.throwIfAborted()
+  signal.addEventListener('abort', abort)
+  look()
+  try {
+    return await attempt(controller.signal)
+  } catch (error) {
+    throw controller.signal.reason === DEADLINE ? DEADLINE : error
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', abort)
+  }
+}

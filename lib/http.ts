@@ -1,0 +1,82 @@
+/**
+ * One request and its answer, with a deadline and a bound on what is read. How a fault of the
+ * network becomes a Failure stands here, for calls to Frame.io and PUTs alike.
+ */
+import { type Dispatcher, request } from 'undici'
+import { DEADLINE, withDeadline } from './deadline.ts'
+import type { ErrorDetails } from './errors.ts'
+import { Failure, judgeNetworkError } from './retry.ts'
+
+export interface Exchange {
+  readonly dispatcher: Dispatcher
+  readonly method: Dispatcher.HttpMethod
+  readonly url: string | URL
+  readonly headers: Record<string, string>
+  readonly body: string | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | null
+  readonly signal: AbortSignal
+  /** How long it may take in all, in ms; asked again whenever that time seems up. */
+  readonly allowed: () => number
+  /** Bytes of the answer that are read; what comes after is dropped with the connection. */
+  readonly readAtMost: number
+  /** What is being done, as the beginning of an error message. */
+  readonly what: string
+  readonly details: ErrorDetails
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly text: string
+}
+
+/** @throws {Failure} when no answer came; the signal's reason when it aborted */
+export const exchange = async (options: Exchange): Promise<Answer> => {
+  const { dispatcher, method, url, headers, body, signal, allowed, readAtMost, what, details } =
+    options
+  const start = performance.now()
+  try {
+    return await withDeadline(signal, allowed, async signal => {
+      const answer = await request(url, {
+        dispatcher,
+        method,
+        headers,
+        // undici types only Node's streams and buffers, but takes any iterable of bytes.
+        body: body as NonNullable<Dispatcher.DispatchOptions['body']>,
+        signal,
+        // Its own timers have other rules than ours: two clocks would make faults hard to explain.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      })
+      return {
+        status: answer.statusCode,
+        headers: answer.headers,
+        text: await readText(answer.body, readAtMost),
+      }
+    })
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    if (error === DEADLINE) {
+      const seconds = ((performance.now() - start) / 1_000).toFixed(1)
+      const ruling = { verdict: 'retry', code: 'ERR_TIMEOUT' } as const
+      throw new Failure(ruling, `${what}: no answer within ${seconds} s`, details)
+    }
+    const ruling = judgeNetworkError(error)
+    const reason =
+      error instanceof Error ? error.message || (error as { code?: string }).code : error
+    const unknown =
+      ruling.verdict === 'fatal' ? ', which is no fault of the network that is known' : ''
+    throw new Failure(ruling, `${what}: ${reason}${unknown}`, { ...details, cause: error })
+  }
+}
+
+/** The text of a body, cut after so many bytes. */
+const readText = async (body: Dispatcher.ResponseData['body'], readAtMost: number) => {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size >= readAtMost) break
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}

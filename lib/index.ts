@@ -1,0 +1,17 @@
+export type { CreateAssetOptions, PartInfo, RegisterOptions, WaitOptions } from './client.ts'
+export { FrameioClient } from './client.ts'
+export type { ErrorCode } from './errors.ts'
+export { AbortError, RealtimeUploadError } from './errors.ts'
+export type { EventMap, StoredPart, UploadWarning } from './events.ts'
+export type {
+  ConnectionOptions,
+  Device,
+  FrameioClientOptions,
+  RealtimeUploadOptions,
+  Token,
+} from './options.ts'
+export type { Asset } from './protocol.ts'
+export type { Progress, UploadResult } from './realtime-upload.ts'
+export { RealtimeUpload } from './realtime-upload.ts'
+export type { RetryOptions } from './retry.ts'
+export type { RetryInfo } from './transfer.ts'

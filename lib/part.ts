@@ -1,0 +1,51 @@
+/**
+ * A part: a run of the stream's bytes with a number, on its way to its own presigned URL.
+ *
+ *   filling ──► held back ──► registering ──► waiting ──► in flight ──► stored
+ *   (splitter)      │          (registrar)   (for a lane)  (put-part)    its bytes are released
+ *                   │               ▲                          │
+ *                   │               └── URL expired ───────────┤
+ *                   │                                          └── transient fault: the same again
+ *                   └── a full part waits for one more byte or the end of the stream, because only
+ *                       then it is known whether it is the final one
+ *
+ * Whoever sends a part asks it for a fresh body, and never asks where its bytes are.
+ */
+export interface Part {
+  /** Counted from 1. */
+  readonly number: number
+  /** Bytes. */
+  readonly size: number
+  /** The file's last part? */
+  readonly final: boolean
+  /** All its bytes, from the first, at each call: an attempt that failed is replayed from here. */
+  body(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>
+  /** Gives its bytes' home back. Harmless when called twice. */
+  release(): void
+}
+
+/** A part whose bytes lie in memory blocks, each full but for the last. */
+export const memoryPart = (
+  { number, size, final }: Pick<Part, 'number' | 'size' | 'final'>,
+  blocks: readonly Uint8Array[],
+  giveBack: () => void,
+): Part => {
+  let released = false
+  return {
+    number,
+    size,
+    final,
+    *body() {
+      if (released) throw new Error(`The bytes of part ${number} were released already`)
+      let left = size
+      for (const block of blocks) {
+        yield left < block.length ? block.subarray(0, left) : block
+        left -= block.length
+      }
+    },
+    release() {
+      if (!released) giveBack()
+      released = true
+    },
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * One part to one presigned URL: the only file that speaks to S3.
+ */
+import type { Dispatcher } from 'undici'
+import { exchange } from './http.ts'
+import type { Part } from './part.ts'
+import { Failure, judgeStorageAnswer, type Persistence, persist, readRetryAfter } from './retry.ts'
+
+/** A presigned URL and when it came, on the monotonic clock in ms. */
+export interface UploadUrl {
+  readonly url: string
+  readonly since: number
+}
+
+export interface PutOptions {
+  readonly part: Part
+  readonly assetId: string
+  readonly filetype: string
+  readonly dispatcher: Dispatcher
+  /** The URL from the part's registration. */
+  readonly url: UploadUrl
+  /** Registers the part again, with the same number and size, for a new URL. */
+  readonly renew: () => Promise<UploadUrl>
+  /** How long an attempt may take, in ms, after so many attempts of this part that stalled. */
+  readonly allowed: (stalls: number) => number
+  readonly persistence: Omit<Persistence, 'gate'>
+}
+
+/** What a part's way to S3 took. */
+export interface Receipt {
+  readonly attempts: number
+  /** How long the attempt that succeeded took, in ms. */
+  readonly duration: number
+}
+
+/** Bytes of an answer that are read. S3's errors take less than 1 KB. */
+const READ_AT_MOST = 64 * 2 ** 10
+
+/** Sends a part until S3 has it. @throws {RealtimeUploadError} when it cannot be sent */
+export const putPart = ({
+  part,
+  url,
+  renew,
+  allowed,
+  persistence,
+  ...target
+}: PutOptions): Promise<Receipt> => {
+  const { number } = part
+  const details = { assetId: target.assetId, partNumber: number }
+  let current: UploadUrl | undefined = url
+  let stalls = 0
+  /** Did S3 deny access, with no word of expiry, although the URL was made after it did so before? */
+  let denied = false
+
+  const attempt = async (attempts: number): Promise<Receipt> => {
+    if (!current || isOutdated(current)) current = await renew()
+    const start = performance.now()
+    try {
+      await putOnce(part, current.url, target, () => allowed(stalls), persistence.signal, details)
+      return { attempts, duration: performance.now() - start }
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error
+      const { verdict, code } = error.ruling
+      if (code === 'ERR_TIMEOUT') stalls++
+      if (verdict !== 'new-url') throw error
+      current = undefined
+      if (code === 'ERR_URL_EXPIRED') throw error
+      if (denied) throw new Failure({ verdict: 'fatal', code }, error.message, error.details)
+      denied = true
+      throw error
+    }
+  }
+  return persist(attempt, persistence)
+}
+
+const putOnce = async (
+  part: Part,
+  url: string,
+  { dispatcher, filetype }: Pick<PutOptions, 'dispatcher' | 'filetype'>,
+  allowed: () => number,
+  signal: AbortSignal,
+  details: { assetId: string; partNumber: number },
+): Promise<void> => {
+  const what = `Sending part ${part.number} of asset ${details.assetId} failed`
+  const { status, headers, text } = await exchange({
+    dispatcher,
+    method: 'PUT',
+    url,
+    headers: putHeaders(url, part.size, filetype),
+    body: part.body(),
+    signal,
+    allowed,
+    readAtMost: READ_AT_MOST,
+    what,
+    details,
+  })
+  if (status === 200) return
+  const storageCode = readTag(text, 'Code')
+  const message = readTag(text, 'Message')
+  const said = [storageCode, message].filter(Boolean).join(': ')
+  const hint =
+    storageCode === 'SignatureDoesNotMatch'
+      ? '; the URL signs content-type: pass the filetype the asset was created with'
+      : ''
+  throw new Failure(
+    judgeStorageAnswer(status, storageCode, message),
+    `${what}: S3 answered ${status}${said && ` (${said})`}${hint}`,
+    { ...details, statusCode: status, storageCode: storageCode || undefined },
+    readRetryAfter(headers['retry-after']),
+  )
+}
+
+/**
+ * What a presigned URL of Frame.io's wants. Known samples sign `content-type;host;x-amz-acl`. S3
+ * refuses an `x-amz-*` header that the URL did not sign, and `Authorization` beside a presigned
+ * query, so nothing else is sent.
+ */
+const putHeaders = (url: string, size: number, filetype: string): Record<string, string> => {
+  const signed = queryOf(url).get('x-amz-signedheaders')
+  // The query of a real-time URL was never shown: without a list of signed headers, the headers of
+  // the known samples are the best guess.
+  const acl = signed === undefined || signed.split(';').includes('x-amz-acl')
+  return {
+    'content-type': filetype,
+    'content-length': String(size),
+    ...(acl && { 'x-amz-acl': 'private' }),
+  }
+}
+
+/** Past its life, by our own clock's count since it came: whatever the time of day is set to. */
+const isOutdated = ({ url, since }: UploadUrl): boolean => {
+  const seconds = Number(queryOf(url).get('x-amz-expires') ?? Infinity)
+  return performance.now() - since >= seconds * 1_000
+}
+
+/** The query's parameters, their names in lower case. */
+const queryOf = (url: string): Map<string, string> =>
+  new Map([...new URL(url).searchParams].map(([name, value]) => [name.toLowerCase(), value]))
+
+/** The text of an element in S3's XML; '' where there is none, as in a proxy's HTML. */
+const readTag = (xml: string, tag: string): string =>
+  xml.match(new RegExp(`<${tag}>([^<]*)</${tag}>`))?.[1]?.trim() ?? ''

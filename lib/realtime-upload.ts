@@ -1,0 +1,247 @@
+/**
+ * The stream's contract, and nothing else: bytes in, backpressure, events, and one end.
+ */
+import { Writable } from 'node:stream'
+import { followSignal } from './abort.ts'
+import { AbortError, RealtimeUploadError } from './errors.ts'
+import type { EventMap } from './events.ts'
+import {
+  type RealtimeUploadOptions,
+  type ResolvedUploadOptions,
+  resolveUploadOptions,
+} from './options.ts'
+import { partPlan } from './part-plan.ts'
+import { Splitter } from './splitter.ts'
+import { Transfer } from './transfer.ts'
+
+/** Where an upload stands. */
+export interface Progress {
+  /** Bytes taken from the source. */
+  readonly bytesReceived: number
+  /** Bytes of stored parts alone: it never goes back, and a retry never counts twice. */
+  readonly bytesUploaded: number
+  /** Bytes taken from the source that are not stored yet. */
+  readonly bytesBuffered: number
+  /** Parts that are complete and known to be the final one or not. */
+  readonly partsFilled: number
+  /** Parts that have got a presigned URL. */
+  readonly partsRegistered: number
+  readonly partsUploaded: number
+  /** PUTs in flight, or waiting for another try in their lane. */
+  readonly partsInFlight: number
+  /** Attempts that failed and were followed by another, of calls and PUTs. */
+  readonly retries: number
+}
+
+/** What stands at Frame.io once `finish` was emitted. */
+export interface UploadResult {
+  readonly assetId: string
+  readonly bytes: number
+  readonly parts: number
+}
+
+/** Longest the source may go on without giving the event loop a turn, in bytes. */
+const BYTES_PER_TURN = 2 ** 20
+
+/** Time between two `progress` events, in ms. */
+const PROGRESS_INTERVAL = 100
+
+type Callback = (error?: Error | null) => void
+
+/**
+ * A `Writable` that turns what is written to it into a Frame.io asset while it is being written.
+ * When `finish` fires, Frame.io has every byte.
+ *
+ * @example
+ * await pipeline(ffmpeg.stdout, new RealtimeUpload({ assetId, filetype: 'video/mp4', token }))
+ *
+ * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` from the constructor; any other code as the
+ *   stream's `error`. An aborted signal gives an `AbortError`.
+ */
+// biome-ignore lint/suspicious/noUnsafeDeclarationMerging: see the interface of this name below
+export class RealtimeUpload extends Writable {
+  readonly #options: ResolvedUploadOptions
+  readonly #transfer: Transfer
+  readonly #splitter: Splitter
+  readonly #unfollow: () => void
+  /** The write under way: whoever ends the stream must settle it. */
+  #settleWrite: Callback | undefined
+  #bytesThisTurn = 0
+  #stalled = false
+  #warned = false
+  #progressTimer: NodeJS.Timeout | undefined
+  #result: UploadResult | undefined
+
+  constructor(options: RealtimeUploadOptions) {
+    const resolved = resolveUploadOptions(options)
+    const { partSize, maxSize, limits, signal } = resolved
+    super({ highWaterMark: 64 * 2 ** 10 })
+    this.#options = resolved
+    this.#transfer = new Transfer(resolved, {
+      onStored: ({ number, size }, { attempts }) => {
+        this.#emit('part', { number, size, attempts })
+        this.#moved()
+      },
+      onRetry: info => this.#emit('retry', info),
+      onFailure: error => this.destroy(error as Error),
+    })
+    this.#splitter = new Splitter(
+      partPlan(partSize, maxSize, limits),
+      this.#transfer.memory,
+      part => this.#transfer.admit(part),
+      size => this.#checkSize(size),
+    )
+    const abort = (reason: unknown) => void this.destroy(new AbortError(reason))
+    this.#unfollow = signal ? followSignal(signal, abort) : () => {}
+    if (signal?.aborted) abort(signal.reason)
+  }
+
+  /** What stands at Frame.io; undefined before `finish`. */
+  get result(): UploadResult | undefined {
+    return this.#result
+  }
+
+  /** A snapshot of where the upload stands. */
+  get progress(): Progress {
+    const { bytesUploaded, ...counts } = this.#transfer.counts
+    const { bytes } = this.#splitter
+    return { bytesReceived: bytes, bytesUploaded, bytesBuffered: bytes - bytesUploaded, ...counts }
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
+    this.#settleWrite = callback
+    this.#pour([chunk], 0, 0)
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
+    this.#settleWrite = callback
+    this.#pour(
+      chunks.map(({ chunk }) => chunk),
+      0,
+      0,
+    )
+  }
+
+  override _final(callback: Callback): void {
+    this.#splitter.end()
+    const { bytes, parts } = this.#splitter
+    const { assetId } = this.#options
+    if (parts === 0) {
+      const message = `The stream ended without a byte, and Frame.io cannot hold an empty file; asset ${assetId} stays as it was created`
+      callback(new RealtimeUploadError('ERR_EMPTY_STREAM', message, { assetId }))
+      return
+    }
+    this.#transfer.finish().then(() => {
+      this.#result = { assetId, bytes, parts }
+      this.#emit('progress', this.progress)
+      callback()
+    }, callback)
+  }
+
+  override _destroy(error: Error | null, callback: Callback): void {
+    const reason = error ?? new AbortError('destroyed')
+    clearTimeout(this.#progressTimer)
+    this.#unfollow()
+    this.#settle(reason)
+    this.#splitter.discard()
+    this.#transfer.end(reason).then(() => callback(error), callback)
+  }
+
+  /** Takes the chunks in, from `offset` of the one at `index`; goes on later where it must wait. */
+  #pour(chunks: readonly Buffer[], index: number, offset: number): void {
+    if (this.destroyed) return // _destroy has settled the write.
+    let at = offset
+    for (let i = index; i < chunks.length; i++, at = 0) {
+      const chunk = chunks[i] as Buffer
+      const tooMany = this.#splitter.bytes + chunk.length - at - this.#options.maxSize
+      if (tooMany > 0) {
+        this.#settle(this.#tooLarge(tooMany))
+        return
+      }
+      while (at < chunk.length) {
+        const turn = Math.min(BYTES_PER_TURN, this.#options.partSize) - this.#bytesThisTurn
+        const end = Math.min(chunk.length, at + turn)
+        const taken = this.#splitter.push(chunk, at, end)
+        at += taken
+        this.#bytesThisTurn += taken
+        if (at < end) {
+          this.#hold(() => this.#pour(chunks, i, at))
+          return
+        }
+        if (taken === turn) {
+          // Without this a source that is always ready would starve the sockets.
+          this.#bytesThisTurn = 0
+          setImmediate(() => this.#pour(chunks, i, at))
+          return
+        }
+      }
+    }
+    this.#moved()
+    if (this.#stalled) {
+      this.#stalled = false
+      this.#emit('resume')
+    }
+    this.#settle()
+  }
+
+  /** The memory is full: the write, and so the source, waits. */
+  #hold(goOn: () => void): void {
+    this.#transfer.memory.whenRoom(goOn)
+    if (this.#stalled) return
+    this.#stalled = true
+    this.#emit('stall')
+  }
+
+  #settle(error?: Error): void {
+    const settle = this.#settleWrite
+    this.#settleWrite = undefined
+    settle?.(error)
+  }
+
+  #tooLarge(tooMany: number): RealtimeUploadError {
+    const { maxSize, assetId } = this.#options
+    const message = `The stream must have at most maxSize (${maxSize}) bytes; received ${maxSize + tooMany} so far`
+    return new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { assetId })
+  }
+
+  #checkSize(size: number): void {
+    const { memoryLimit } = this.#transfer
+    if (this.#warned || size <= memoryLimit / 2) return
+    this.#warned = true
+    this.#emit('warning', {
+      code: 'PARTS_OUTGROW_MEMORY',
+      message: `Parts are now ${size} bytes, more than half of memoryLimit (${memoryLimit}): up to ${2 * size} bytes are held all the same, and PUTs hardly overlap any more`,
+    })
+  }
+
+  /** Something moved: a progress event is due, unless one is already on its way. */
+  #moved(): void {
+    this.#progressTimer ??= setTimeout(() => {
+      this.#progressTimer = undefined
+      this.#emit('progress', this.progress)
+    }, PROGRESS_INTERVAL).unref()
+  }
+
+  /** A listener that throws ends the upload with what it threw, and nothing else. */
+  #emit<E extends keyof EventMap>(event: E, ...args: EventMap[E]): void {
+    if (this.destroyed) return
+    try {
+      this.emit(event, ...args)
+    } catch (error) {
+      this.destroy(error as Error)
+    }
+  }
+}
+
+type Listener<E extends keyof EventMap> = (...args: EventMap[E]) => void
+
+/** Narrows what Writable takes for its listeners: an editor knows each event and what it carries. */
+export interface RealtimeUpload {
+  on<E extends keyof EventMap>(event: E, listener: Listener<E>): this
+  once<E extends keyof EventMap>(event: E, listener: Listener<E>): this
+  off<E extends keyof EventMap>(event: E, listener: Listener<E>): this
+  addListener<E extends keyof EventMap>(event: E, listener: Listener<E>): this
+  removeListener<E extends keyof EventMap>(event: E, listener: Listener<E>): this
+  prependListener<E extends keyof EventMap>(event: E, listener: Listener<E>): this
+  prependOnceListener<E extends keyof EventMap>(event: E, listener: Listener<E>): this
+}

@@ -1,0 +1,97 @@
+/**
+ * Gathers waiting parts into calls, and hands each its URL.
+ *
+ * One call is in flight at a time, so parts that fill meanwhile go together in the next: the slower
+ * the API, the fewer the calls. What is registered and waits for a lane is bounded, so that URLs
+ * stay young and an outage of S3 does not hammer the API.
+ */
+import type { RegisterOptions } from './client.ts'
+import type { Part } from './part.ts'
+import type { UploadUrl } from './put-part.ts'
+
+/** One call to Frame.io: a URL for each part, in order. */
+export type Register = (parts: readonly Part[], options: RegisterOptions) => Promise<string[]>
+
+interface Waiting {
+  readonly part: Part
+  readonly resolve: (url: UploadUrl) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface RegistrarOptions {
+  readonly register: Register
+  /** Most parts in one call. */
+  readonly perCall: number
+  /** Most parts that are being registered, or are registered and wait for a lane. */
+  readonly window: number
+  /** Given with the final part. */
+  readonly assetName: string | undefined
+}
+
+export class Registrar {
+  readonly #options: RegistrarOptions
+  /** Parts whose URL was lost or expired: their lane is waiting, so they go first. */
+  readonly #again: Waiting[] = []
+  readonly #queue: Waiting[] = []
+  /** Parts of `#queue` that were sent off and have not left by `startPart`. */
+  #ahead = 0
+  #busy = false
+  #bytes = 0
+
+  constructor(options: RegistrarOptions) {
+    this.#options = options
+  }
+
+  /** Registers a part, in order, when there is room in the window. */
+  add(part: Part): Promise<UploadUrl> {
+    this.#bytes += part.size
+    return this.#enqueue(this.#queue, part)
+  }
+
+  /** Registers a part again, with the same number and size. */
+  again(part: Part): Promise<UploadUrl> {
+    return this.#enqueue(this.#again, part)
+  }
+
+  /** A part that was registered got its lane: there is room for another. */
+  startPart(): void {
+    this.#ahead--
+    this.#pump()
+  }
+
+  #enqueue(queue: Waiting[], part: Part): Promise<UploadUrl> {
+    return new Promise((resolve, reject) => {
+      queue.push({ part, resolve, reject })
+      this.#pump()
+    })
+  }
+
+  #pump(): void {
+    if (this.#busy) return
+    const { perCall, window } = this.#options
+    const again = this.#again.splice(0, perCall)
+    const room = Math.min(perCall - again.length, window - this.#ahead)
+    const fresh = this.#queue.splice(0, Math.max(0, room))
+    this.#ahead += fresh.length
+    if (again.length + fresh.length > 0) void this.#call([...again, ...fresh])
+  }
+
+  async #call(batch: readonly Waiting[]): Promise<void> {
+    this.#busy = true
+    const { register, assetName } = this.#options
+    const parts = batch.map(({ part }) => part)
+    const final = parts.some(part => part.final)
+    try {
+      const urls = await register(parts, final ? { assetFilesize: this.#bytes, assetName } : {})
+      const since = performance.now()
+      for (const [index, { resolve }] of batch.entries()) {
+        resolve({ url: urls[index] as string, since })
+      }
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
+    } finally {
+      this.#busy = false
+    }
+    this.#pump()
+  }
+}

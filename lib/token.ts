@@ -1,0 +1,48 @@
+/**
+ * Where the bearer token comes from, and the one refresh that all who share it wait for.
+ */
+import type { Token } from './options.ts'
+
+export class TokenSource {
+  readonly #token: Token
+  #current: Promise<string> | undefined
+  #value: string | undefined
+
+  constructor(token: Token) {
+    this.#token = token
+  }
+
+  /** Can another token be had when this one is refused? */
+  get renewable(): boolean {
+    return typeof this.#token === 'function'
+  }
+
+  /** The token in force; asks the function only where there is none. */
+  get(): Promise<string> {
+    this.#current ??= this.#ask()
+    return this.#current
+  }
+
+  /** Frame.io refused this token: the next `get` asks for another, unless somebody has already. */
+  refuse(token: string): void {
+    if (token === this.#value) this.#current = this.#value = undefined
+  }
+
+  /** The function has not answered in time: the next `get` calls it again. */
+  giveUpWaiting(): void {
+    if (this.#value === undefined) this.#current = undefined
+  }
+
+  async #ask(): Promise<string> {
+    const token = this.#token
+    if (typeof token === 'string') return token
+    const asked: Promise<string> = (async () => token())()
+    try {
+      this.#value = await asked
+      return this.#value
+    } catch (error) {
+      this.#current = undefined
+      throw error
+    }
+  }
+}
