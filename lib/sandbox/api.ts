@@ -1,0 +1,149 @@
+/**
+ * The sandbox's Frame.io: who may call, what is asked for, and the answer.
+ */
+import type { IncomingMessage } from 'node:http'
+import { STATUS_CODES } from 'node:http'
+import type { Asset } from './assets.ts'
+import type { FaultList } from './faults.ts'
+import type { Exchange, RequestLog } from './log.ts'
+import type { Settings } from './options.ts'
+import { deliver, type ErrorOf, interrupted } from './play.ts'
+import { LeakyBucket } from './rate-limit.ts'
+import { readBody } from './receive.ts'
+import { type Route, routeOf } from './routes.ts'
+import { type NewAsset, Refusal, readNewAsset, readObject, readRegistration } from './rules.ts'
+import { type Answer, serve } from './wire.ts'
+
+/** What the API works on. */
+export interface Account {
+  token: string
+  readonly parentId: string
+  readonly assets: Map<string, Asset>
+  create(asset: NewAsset): Asset
+}
+
+export const startApi = async (
+  { rateLimit, latency, limits }: Settings,
+  { log, faults }: { log: RequestLog; faults: FaultList },
+  account: Account,
+) => {
+  const bucket = new LeakyBucket(rateLimit)
+
+  const handle = async (exchange: Exchange) => {
+    const { req, res, entry } = exchange
+    const route = routeOf(req)
+    const text = await readBody(exchange, MAX_BODY)
+    if (res.destroyed) return
+    entry.partNumbers = partNumbersIn(text)
+    const known = req.headers.authorization === `Bearer ${account.token}`
+    const room = !known || bucket.take()
+    for (const [name, value] of Object.entries(bucket.headers())) res.setHeader(name, value)
+
+    const fault = faults.due(entry)
+    for (const stage of ['headers', 'during', 'body'] as const) {
+      if (await interrupted(exchange, fault, stage, errorOf)) return
+    }
+    const reply = !known
+      ? json(401, { error: 'invalid_client' })
+      : !room
+        ? errorOf(429, undefined, 'Rate limit exceeded')
+        : await carryOut(req, route, text).catch(refuse)
+    await deliver(exchange, reply, fault, latency.api)
+  }
+
+  const carryOut = async (req: IncomingMessage, route: Route, text: string | undefined) => {
+    if (route.device && !SEMVER.test(String(req.headers['x-client-version']))) {
+      throw new Refusal(400, 'x-client-version must be a semantic version such as 1.2.3')
+    }
+    if (route.operation === 'create') {
+      if (route.id !== undefined && route.id !== account.parentId) throw NOT_FOUND('folder')
+      return json(200, describe(account.create(readNewAsset(read(req, text), route.device))))
+    }
+    if (route.operation === 'other') throw NOT_FOUND('route')
+    const asset = account.assets.get(route.id ?? '')
+    if (!asset) throw NOT_FOUND('asset')
+    if (route.operation === 'register') {
+      const registration = readRegistration(read(req, text), limits)
+      return json(200, { upload_urls: await asset.register(registration) })
+    }
+    if (route.operation === 'delete') {
+      account.assets.delete(asset.id)
+      await asset.remove()
+    }
+    return route.operation === 'download' ? download(asset) : json(200, describe(asset))
+  }
+
+  return serve({ side: 'api', subject: routeOf, handle, failure: refuse }, log)
+}
+
+const MAX_BODY = 2 ** 20
+const SEMVER = /^\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/
+
+const NOT_FOUND = (what: string) => new Refusal(404, `there is no such ${what}`)
+
+const describe = (asset: Asset) => ({
+  _type: 'file',
+  id: asset.id,
+  name: asset.name,
+  type: 'file',
+  filetype: asset.filetype,
+  filesize: asset.filesize ?? null,
+  status: asset.status,
+  is_realtime_upload: true,
+  inserted_at: asset.createdAt,
+  // as Frame.io does: set at creation, it says nothing
+  uploaded_at: asset.createdAt,
+  upload_completed_at: asset.uploadCompletedAt ?? null,
+  upload_failed_at: null,
+})
+
+const download = ({ status, path, filetype }: Asset): Answer => {
+  if (status !== 'uploaded') throw new Refusal(409, 'the asset is not uploaded yet')
+  if (path === undefined) throw new Refusal(409, "this sandbox discards what it stores: 'discard'")
+  return { status: 200, headers: { 'content-type': filetype }, file: path }
+}
+
+const read = ({ headers }: IncomingMessage, text: string | undefined) => {
+  if (text === undefined) throw new Refusal(413, `a body must not be larger than ${MAX_BODY} bytes`)
+  if (!/^application\/json\b/i.test(headers['content-type'] ?? '')) {
+    throw new Refusal(400, 'content-type must be application/json')
+  }
+  const body = parse(text)
+  if (body === undefined) throw new Refusal(400, 'the body must be JSON')
+  return readObject(body, 'the body')
+}
+
+const parse = (text = ''): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The parts that a body names, as far as it makes sense: for the log and for faults. */
+const partNumbersIn = (text: string | undefined): number[] => {
+  const body = parse(text) as { parts?: unknown } | null | undefined
+  const parts = Array.isArray(body?.parts) ? body.parts : []
+  return parts.map(part => part?.number).filter(number => Number.isInteger(number))
+}
+
+const refuse = (error: unknown): Answer =>
+  error instanceof Refusal
+    ? errorOf(error.status, undefined, error.message)
+    : errorOf(500, undefined, String(error))
+
+const errorOf: ErrorOf = (status, _code, detail = 'a fault of the sandbox') => {
+  const title = STATUS_CODES[status] ?? 'Error'
+  return json(status, {
+    code: status,
+    errors: [{ code: status, detail, status, title }],
+    message: title,
+  })
+}
+
+const json = (status: number, body: object): Answer => ({
+  status,
+  headers: { 'content-type': 'application/json; charset=utf-8' },
+  body: JSON.stringify(body),
+})

@@ -1,0 +1,5 @@
+/**
+ * A local Frame.io and its S3 in one process, to try uploads without an account.
+ */
+export { startSandbox } from './sandbox.ts'
+export type * from './types.ts'

@@ -1,0 +1,79 @@
+/**
+ * The sandbox's options: partial in, complete out, once.
+ */
+import { type Limits, limitsOf } from '../protocol.ts'
+import { check, checkKeys, oneOf, rules, within } from './check.ts'
+import type { Fault, SandboxOptions } from './types.ts'
+
+/** All that was left open, settled. */
+export interface Settings {
+  readonly dir: string | undefined
+  readonly storage: 'disk' | 'discard'
+  readonly latency: { readonly api: number; readonly storage: number }
+  readonly rateLimit: { readonly limit: number; readonly window: number }
+  readonly urlLifetime: number
+  readonly bodyTimeout: number
+  readonly faults: readonly Fault[]
+  readonly limits: Limits
+}
+
+/** @throws {TypeError} naming the option, its rule and the value received. */
+export const resolveOptions = (options: SandboxOptions): Settings => {
+  check('options', options, rules.object)
+  checkKeys('options', options, known)
+  const { dir, storage = 'disk', urlLifetime = 86_400, bodyTimeout = 20_000, faults = [] } = options
+  const { latency = 0, rateLimit = { limit: 1000, window: 1000 } } = options
+
+  check('options.dir', dir, rules.text)
+  check('options.storage', storage, oneOf('disk', 'discard'))
+  if (dir !== undefined && storage === 'discard') {
+    throw new TypeError(`options.dir must be left out with storage 'discard'; received '${dir}'`)
+  }
+  check('options.urlLifetime', urlLifetime, [
+    'an integer from 1 to 604,800 (seconds)',
+    value => Number.isInteger(value) && within(value, 1, 604_800),
+  ])
+  check('options.bodyTimeout', bodyTimeout, rules.duration)
+  check('options.faults', faults, ['a list', Array.isArray])
+  check('options.rateLimit', rateLimit, rules.object)
+  checkKeys('options.rateLimit', rateLimit, ['limit', 'window'])
+  check('options.rateLimit.limit', rateLimit.limit ?? null, rules.count)
+  check('options.rateLimit.window', rateLimit.window ?? null, [
+    'a number of ms over 0',
+    value => typeof value === 'number' && value > 0,
+  ])
+
+  return {
+    dir,
+    storage,
+    latency: resolveLatency(latency),
+    rateLimit,
+    urlLifetime,
+    bodyTimeout,
+    faults,
+    limits: limitsOf(options),
+  }
+}
+
+const known = [
+  'dir',
+  'storage',
+  'latency',
+  'rateLimit',
+  'urlLifetime',
+  'bodyTimeout',
+  'faults',
+] as const satisfies (keyof SandboxOptions)[]
+
+const resolveLatency = (latency: NonNullable<SandboxOptions['latency']>) => {
+  if (typeof latency === 'number') {
+    check('options.latency', latency, rules.duration)
+    return { api: latency, storage: latency }
+  }
+  check('options.latency', latency, ['a number of ms, or { api, storage }', rules.object[1]])
+  checkKeys('options.latency', latency, ['api', 'storage'])
+  const { api = 0, storage = 0 } = latency
+  check('options.latency.api', api, rules.duration)
+  check('options.latency.storage', storage, rules.duration)
+  return { api, storage }
+}

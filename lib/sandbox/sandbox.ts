@@ -1,0 +1,103 @@
+/**
+ * A sandbox: an API and a storage that share a log, a list of faults and nothing else but the seam
+ * in storage.ts.
+ */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { startApi } from './api.ts'
+import { Asset } from './assets.ts'
+import { FaultList } from './faults.ts'
+import { filesIn, nowhere } from './files.ts'
+import { RequestLog } from './log.ts'
+import { resolveOptions } from './options.ts'
+import { type NewAsset, readNewAsset } from './rules.ts'
+import { startStorage } from './storage.ts'
+import type { Sandbox, SandboxOptions } from './types.ts'
+
+/**
+ * Starts a local Frame.io and S3.
+ *
+ * @throws {TypeError} naming the option, its rule and the value received.
+ *
+ * @example
+ * const sandbox = await startSandbox()
+ * const { id } = sandbox.createAsset({ name: 'A001.mp4', filetype: 'video/mp4' })
+ * // upload to sandbox.url with sandbox.token, then
+ * await sandbox.asset(id)?.whenUploaded()
+ * await sandbox.close()
+ */
+export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbox> => {
+  const settings = resolveOptions(options)
+  const faults = new FaultList()
+  faults.add(...settings.faults)
+  const log = new RequestLog()
+  const assets = new Map<string, Asset>()
+
+  const folder = settings.storage === 'discard' ? undefined : await openFolder(settings.dir)
+  const files = folder ? filesIn(folder.parts) : nowhere
+  const storage = await startStorage(
+    settings,
+    { log, faults, files },
+    {
+      arrived: (id, number) => assets.get(id)?.arrived(number),
+      stored: (id, number, size) => assets.get(id)?.stored(number, size),
+    },
+  )
+
+  const create = (wanted: NewAsset) => {
+    const asset = new Asset(wanted, storage, folder?.dir)
+    assets.set(asset.id, asset)
+    return asset
+  }
+  const account = { token: newToken(), parentId: randomUUID(), assets, create }
+  const api = await startApi(settings, { log, faults }, account)
+
+  const shutDown = async () => {
+    await Promise.all([api.close(), storage.close()])
+    for (const asset of assets.values()) {
+      await asset.end('The sandbox was closed before the upload was complete')
+    }
+    if (folder) await rm(folder.kept ? folder.parts : folder.dir, { recursive: true, force: true })
+  }
+  let closed: Promise<void> | undefined
+
+  return {
+    url: api.url,
+    parentId: account.parentId,
+    dir: folder?.dir,
+    faults,
+    requests: log.entries,
+    stats: log.stats,
+    get token() {
+      return account.token
+    },
+    createAsset(wanted) {
+      try {
+        return create(readNewAsset({ ...wanted, is_realtime_upload: true }, true))
+      } catch (error) {
+        throw new TypeError(`createAsset: ${(error as Error).message}`, { cause: error })
+      }
+    },
+    asset: id => assets.get(id),
+    renewToken() {
+      account.token = newToken()
+      return account.token
+    },
+    close() {
+      closed ??= shutDown()
+      return closed
+    },
+  }
+}
+
+const newToken = () => `sandbox-${randomBytes(24).toString('base64url')}`
+
+/** Where finished files go, and a folder inside for parts that are not yet part of one. */
+const openFolder = async (given: string | undefined) => {
+  const dir =
+    given === undefined ? await mkdtemp(join(tmpdir(), 'frameio-sandbox-')) : resolve(given)
+  await mkdir(dir, { recursive: true })
+  return { dir, parts: await mkdtemp(join(dir, '.parts-')), kept: given !== undefined }
+}
