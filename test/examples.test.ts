@@ -1,0 +1,107 @@
+/**
+ * Each example runs as it stands, with nothing but what the README says it needs.
+ */
+import { execFile } from 'node:child_process'
+import { readdir } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { startSandbox } from '../lib/sandbox/index.ts'
+
+/** A guard against hanging, and no more. */
+const PATIENCE = 120_000
+t.setTimeout(PATIENCE)
+
+const temporary = t.testdir()
+
+/** Runs an example, with no FRAMEIO_ variables but those that are given. */
+const run = (name: string, account: Record<string, string> = {}) => {
+  const file = fileURLToPath(new URL(`../examples/${name}.ts`, import.meta.url))
+  const own = Object.entries(process.env).filter(([key]) => !key.startsWith('FRAMEIO_'))
+  const env = { ...Object.fromEntries(own), TMPDIR: temporary, TEMP: temporary, ...account }
+  return new Promise<{ code: unknown; stdout: string; stderr: string }>(resolve => {
+    const options = { env, timeout: PATIENCE }
+    execFile(process.execPath, ['--import=tsx', file], options, (error, stdout, stderr) =>
+      resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr }),
+    )
+  })
+}
+
+const uploaded = /^uploaded \{\s+assetId: '[-0-9a-f]{36}',\s+bytes: \d{7,8},\s+parts: [1-9]\s+\}\n$/
+
+for (const [name, says] of [
+  ['ffmpeg-stdout', uploaded],
+  ['pipeline', uploaded],
+  ['create-then-upload', /^clip\.mp4 was complete at 20\d\d-\S+Z\n$/],
+  ['c2c-device', uploaded],
+  ['web-stream', uploaded],
+] as const) {
+  t.test(`${name} runs alone, without an account`, async t => {
+    const { code, stdout, stderr } = await run(name)
+    t.equal(stderr, '')
+    t.match(stdout, says)
+    t.equal(code, 0)
+  })
+}
+
+t.test('progress shows every event there is to show', async t => {
+  const { code, stdout, stderr } = await run('progress')
+  t.equal(stderr, '')
+  t.match(stdout, /^stall /m)
+  t.match(stdout, /^resume /m)
+  t.match(stdout, /^retry {5}put of part 2 in \d+ ms, after ERR_SERVER$/m)
+  t.match(stdout, /^part {6}2 \(5242880 bytes\) is stored, attempts: 2$/m)
+  const last = stdout.match(/^progress .*$/gm)?.at(-1)
+  const [, received, stored, parts] = /(\d+) bytes in, (\d+) in (\d+) parts/.exec(last ?? '') ?? []
+  t.equal(received, stored, 'the last progress has it all')
+  t.match(stdout, new RegExp(`bytes: ${stored},\\s+parts: ${parts}\\s`))
+  t.equal(code, 0)
+})
+
+t.test('no example leaves a file behind', async t => {
+  const left = await readdir(temporary)
+  t.same(
+    left.filter(name => name.startsWith('frameio')),
+    [],
+  )
+})
+
+t.test('with an account', async t => {
+  const sandbox = await startSandbox()
+  t.teardown(() => sandbox.close())
+  const account = { FRAMEIO_TOKEN: sandbox.token, FRAMEIO_BASE_URL: sandbox.url }
+
+  t.test('ffmpeg-stdout uploads to the asset in FRAMEIO_ASSET_ID', async t => {
+    const asset = sandbox.createAsset({ name: 'live.mp4', filetype: 'video/mp4' })
+    const { code, stdout } = await run('ffmpeg-stdout', { ...account, FRAMEIO_ASSET_ID: asset.id })
+    t.equal(code, 0)
+    await asset.whenUploaded()
+    t.match(stdout, `bytes: ${asset.filesize},`)
+  })
+
+  t.test('create-then-upload creates in the folder in FRAMEIO_PARENT_ID', async t => {
+    const more = { FRAMEIO_PARENT_ID: sandbox.parentId }
+    const { code } = await run('create-then-upload', { ...account, ...more })
+    t.equal(code, 0)
+    const created = sandbox.requests.find(({ operation }) => operation === 'create')
+    t.equal(created?.path, `/v2/assets/${sandbox.parentId}/children`)
+  })
+
+  t.test('c2c-device speaks as a device, and names the clip at its end', async t => {
+    const before = sandbox.requests.length
+    const { code, stdout } = await run('c2c-device', account)
+    t.equal(code, 0)
+    const asset = sandbox.asset(/assetId: '(.+)'/.exec(stdout)?.[1] ?? '')
+    await asset?.whenUploaded()
+    t.equal(asset?.name, 'A001_C002.mp4')
+    const calls = sandbox.requests.slice(before).filter(({ side }) => side === 'api')
+    t.ok(calls.every(({ path }) => path.startsWith('/v2/devices/assets')))
+    t.ok(calls.every(({ headers }) => headers['x-client-version'] === '1.0.0'))
+  })
+
+  t.test('an example says which variable it misses', async t => {
+    const { code, stdout, stderr } = await run('web-stream', account)
+    t.equal(code, 1)
+    t.equal(stdout, '')
+    t.match(stderr, /^Set FRAMEIO_ASSET_ID to .+\n$/)
+  })
+})
