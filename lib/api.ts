@@ -65,7 +65,7 @@ export class Api {
   readonly #own: Agent | undefined
   readonly #token: TokenSource
   readonly #gate: RateGate
-  readonly #closing = new AbortController()
+  readonly #closing: AbortController
 
   /** @param lender whose connections, token and gate to use, as far as `overrides` leaves them */
   constructor(options: ResolvedClientOptions, lender?: Api, overrides: ConnectionOptions = {}) {
@@ -75,6 +75,7 @@ export class Api {
     const sameToken = lender && overrides.token === undefined
     this.#token = sameToken ? lender.#token : new TokenSource(options.token)
     this.#gate = sameToken && overrides.baseUrl === undefined ? lender.#gate : new RateGate()
+    this.#closing = lender ? lender.#closing : new AbortController()
     setMaxListeners(0, this.#closing.signal)
   }
 
@@ -83,9 +84,16 @@ export class Api {
     return { signal: this.#closing.signal, pulse: new Pulse(), onRetry: () => {} }
   }
 
+  /** Aborts when the client is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
   /** Ends the calls that belong to no upload, and all connections unless they are the caller's. */
   async close(): Promise<void> {
-    this.#closing.abort(new RealtimeUploadError('ERR_NETWORK', 'The client was closed'))
+    this.#closing.abort(
+      new RealtimeUploadError('ERR_CLIENT_CLOSED', 'The FrameioClient was closed'),
+    )
     await this.#own?.destroy()
   }
 

@@ -9,6 +9,8 @@
 export type ErrorCode =
   /** An option is missing or breaks its rule. */
   | 'ERR_INVALID_OPTION'
+  /** The `FrameioClient` was closed. */
+  | 'ERR_CLIENT_CLOSED'
   /** The stream ended without a byte: Frame.io cannot express a file of 0 bytes. */
   | 'ERR_EMPTY_STREAM'
   /** More than `maxSize` bytes arrived. */
@@ -98,17 +100,20 @@ export const redact = (text: string, ...secrets: string[]): string => {
   return secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), clean)
 }
 
+/** How deep a chain of causes is copied: some chains are circles. */
+const DEEPEST_CAUSE = 5
+
 /**
  * A copy of a foreign error that keeps its name, message, stack and code, redacted, and drops all
  * else: request objects, headers and URLs hang on such errors and would print with them.
  */
-export const cleanCause = (cause: unknown, ...secrets: string[]): unknown => {
+export const cleanCause = (cause: unknown, depth = DEEPEST_CAUSE): unknown => {
   if (cause instanceof RealtimeUploadError) return cause
-  if (!(cause instanceof Error)) return redact(String(cause), ...secrets)
-  const copy = new Error(redact(cause.message, ...secrets))
+  if (!(cause instanceof Error)) return redact(String(cause))
+  const copy = new Error(redact(cause.message))
   copy.name = cause.name
-  copy.stack = redact(cause.stack ?? copy.message, ...secrets)
+  copy.stack = redact(cause.stack ?? copy.message)
   if ('code' in cause) Object.assign(copy, { code: cause.code })
-  if (cause.cause !== undefined) copy.cause = cleanCause(cause.cause, ...secrets)
+  if (cause.cause !== undefined && depth > 1) copy.cause = cleanCause(cause.cause, depth - 1)
   return copy
 }

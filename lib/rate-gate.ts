@@ -32,7 +32,7 @@ export class RateGate implements Gate {
       const jitter = 1 + Math.random() / 4
       this.hold(Math.min(retry.maxDelay, Math.max(wait * jitter, retryAfter)))
     }
-    return this.#opensAt - now
+    return Math.ceil(this.#opensAt - now)
   }
 
   /** Keeps the gate closed for this many ms from now, at least. */

@@ -41,7 +41,7 @@ export interface UploadResult {
 }
 
 /** Longest the source may go on without giving the event loop a turn, in bytes. */
-const BYTES_PER_TURN = 2 ** 20
+const BYTES_PER_TURN = 256 * 2 ** 10
 
 /** Time between two `progress` events, in ms. */
 const PROGRESS_INTERVAL = 100
@@ -164,6 +164,7 @@ export class RealtimeUpload extends Writable {
         const taken = this.#splitter.push(chunk, at, end)
         at += taken
         this.#bytesThisTurn += taken
+        if (taken > 0) this.#flowed()
         if (at < end) {
           this.#hold(() => this.#pour(chunks, i, at))
           return
@@ -176,12 +177,15 @@ export class RealtimeUpload extends Writable {
         }
       }
     }
-    this.#moved()
-    if (this.#stalled) {
-      this.#stalled = false
-      this.#emit('resume')
-    }
     this.#settle()
+  }
+
+  /** Bytes were taken in. */
+  #flowed(): void {
+    this.#moved()
+    if (!this.#stalled) return
+    this.#stalled = false
+    this.#emit('resume')
   }
 
   /** The memory is full: the write, and so the source, waits. */

@@ -123,7 +123,7 @@ export const readRetryAfter = (header: unknown, now = Date.now()): number | unde
  */
 export const backoff = (attempt: number, retry: RetryOptions, random = Math.random()): number => {
   const ceiling = Math.min(retry.maxDelay, retry.minDelay * 2 ** attempt)
-  return retry.minDelay + random * (ceiling - retry.minDelay)
+  return Math.round(retry.minDelay + random * (ceiling - retry.minDelay))
 }
 
 /** What an attempt throws: a fault that was judged. */

@@ -126,6 +126,9 @@ export class Transfer {
     this.#ended = new Promise((_, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason))
     })
+    const { closing } = this.#api
+    if (closing.aborted) throw closing.reason
+    closing.addEventListener('abort', () => this.#fail(closing.reason), { signal })
     this.#ended.catch(() => {}) // Whoever waits hears of it; nobody may be waiting.
   }
 

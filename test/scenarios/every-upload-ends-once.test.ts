@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import t from 'tap'
 import { Agent } from 'undici'
-import { RealtimeUpload } from '../../lib/index.ts'
+import { FrameioClient, RealtimeUpload } from '../../lib/index.ts'
 import {
   bytes,
   endOf,
@@ -222,6 +222,20 @@ t.test('an upload closes the connections it made', async t => {
   t.equal(await endOf(upload), undefined)
   await until(() => sandbox.stats.openSockets === 0, 'the sockets to close')
   t.pass('no socket is left')
+})
+
+t.test('closing a client ends the uploads that use it, and lets no new one begin', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })
+  const client = new FrameioClient({ token: sandbox.token, baseUrl: sandbox.url })
+  const { upload } = smallUpload(sandbox, { client })
+  upload.end(bytes(3_000))
+  await until(() => sandbox.stats.putsInFlight > 0, 'a PUT')
+  await client.close()
+  t.match(await endOf(upload), { code: 'ERR_CLIENT_CLOSED' })
+  t.throws(() => smallUpload(sandbox, { client }), { code: 'ERR_CLIENT_CLOSED' })
+  t.throws(() => smallUpload(sandbox, { client, apiTimeout: 5 }), { code: 'ERR_CLIENT_CLOSED' })
+  await t.rejects(client.getAsset('a'), { code: 'ERR_CLIENT_CLOSED' })
 })
 
 t.test('none of these left an unhandled rejection or a warning of a leak', async t => {
