@@ -101,7 +101,7 @@ const EVENTS = [
 
 /** How an upload ended: its error, or undefined; once `close` was emitted. */
 export const endOf = async (upload: RealtimeUpload): Promise<Error | undefined> => {
-  let error: Error | undefined
+  let error = upload.errored ?? undefined
   upload.on('error', first => {
     error ??= first
   })
