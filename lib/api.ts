@@ -7,7 +7,7 @@ import { Agent, type Dispatcher } from 'undici'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from './errors.ts'
 import { type Answer, exchange } from './http.ts'
-import { type ConnectionOptions, checkToken, type ResolvedClientOptions } from './options.ts'
+import type { ConnectionOptions, ResolvedClientOptions } from './options.ts'
 import { readFailure } from './protocol.ts'
 import { RateGate } from './rate-gate.ts'
 import {
@@ -127,16 +127,17 @@ export class Api {
       return new Failure(ruling, `${what}: the token function ${reason}`, { ...details, cause })
     }
     try {
-      const token = await withDeadline(
+      return await withDeadline(
         signal,
         () => apiTimeout,
         signal =>
           new Promise<string>((resolve, reject) => {
             signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-            this.#token.get().then(resolve, error => reject(fail('failed', error)))
+            this.#token.get().then(resolve, error => {
+              reject(error instanceof RealtimeUploadError ? error : fail('failed', error))
+            })
           }),
       )
-      return checkToken(token)
     } catch (error) {
       if (error !== DEADLINE) throw error
       this.#token.giveUpWaiting()
@@ -155,7 +156,8 @@ export class Api {
       return await exchange({
         dispatcher: this.dispatcher,
         method,
-        url: new URL(baseUrl.pathname.replace(/\/$/, '') + path, baseUrl),
+        // Not new URL(path, base): a path that begins with two slashes would name another host.
+        url: baseUrl.origin + baseUrl.pathname.replace(/\/+$/, '') + path,
         headers: {
           authorization: `Bearer ${token}`,
           accept: 'application/json',

@@ -50,12 +50,9 @@ export class BlockPool {
     this.#held -= blocks.length * this.blockSize
     this.#idle.push(...blocks)
     this.#sweeper ??= setInterval(() => this.#sweep(), IDLE_PERIOD).unref()
-    let room = this.limit - this.#held
-    for (const account of this.#waiting) {
-      if (!account.withinAllowance) {
-        if (room < this.blockSize) continue
-        room -= this.blockSize
-      }
+    // Each takes what it can while it is woken, so the next is asked anew whether there is room.
+    for (const account of [...this.#waiting]) {
+      if (!account.mayTake) continue
       this.#waiting.delete(account)
       account.wake()
     }
@@ -103,15 +100,15 @@ export class BlockAccount {
     this.#allowance = 2 * Math.ceil(partSize / this.blockSize) * this.blockSize
   }
 
-  /** May it take a block that the budget alone would refuse? */
-  get withinAllowance(): boolean {
-    return this.#held + this.blockSize <= this.#allowance
+  /** Is there a block for it: within its own allowance, or within the budget? */
+  get mayTake(): boolean {
+    const { held, limit, blockSize } = this.#pool
+    return this.#held + blockSize <= this.#allowance || held + blockSize <= limit
   }
 
   /** A block, or undefined where there is no room now: then `whenRoom` tells. */
   take(): Buffer | undefined {
-    const { held, limit } = this.#pool
-    if (!this.withinAllowance && held + this.blockSize > limit) return undefined
+    if (!this.mayTake) return undefined
     this.#held += this.blockSize
     return this.#pool.take()
   }

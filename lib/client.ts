@@ -4,14 +4,12 @@
 import { setMaxListeners } from 'node:events'
 import { followSignal } from './abort.ts'
 import { Api, type CallContext } from './api.ts'
+import { checkFiletype, checkId, checkName, invalid } from './checks.ts'
+import { DEADLINE, withDeadline } from './deadline.ts'
 import { AbortError, RealtimeUploadError } from './errors.ts'
 import {
   type ConnectionOptions,
-  checkFiletype,
-  checkId,
-  checkName,
   type FrameioClientOptions,
-  invalid,
   resolveClientOptions,
 } from './options.ts'
 import type { Part } from './part.ts'
@@ -173,31 +171,37 @@ export class FrameioClient {
     }
     const ending = new AbortController()
     setMaxListeners(0, ending.signal)
-    const { alone } = this.#api
-    const unfollow = [alone.signal, ...(signal ? [signal] : [])].map(followed => {
-      const end = (reason: unknown) =>
-        ending.abort(followed === signal ? new AbortError(reason) : reason)
-      if (followed.aborted) end(followed.reason)
-      return followSignal(followed, end)
-    })
-    const giveUpAt = performance.now() + timeout
+    const abort = (reason: unknown) => ending.abort(new AbortError(reason))
+    const unfollow = signal ? followSignal(signal, abort) : () => {}
+    if (signal?.aborted) abort(signal.reason)
+    const { closing } = this.#api
+    closing.addEventListener('abort', () => ending.abort(closing.reason), { signal: ending.signal })
+    if (closing.aborted) ending.abort(closing.reason)
     try {
-      for (let pause = FIRST_LOOK; ; pause = Math.min(pause * 1.5, SLOWEST_LOOK)) {
-        const asset = await this.#getAsset(assetId, { ...alone, signal: ending.signal })
-        if (asset.upload_completed_at) return asset
-        if (asset.upload_failed_at) {
-          const message = `Frame.io says that the upload of asset ${assetId} failed`
-          throw new RealtimeUploadError('ERR_UPLOAD_FAILED', message, { assetId })
-        }
-        const left = giveUpAt - performance.now()
-        if (left <= 0) {
-          const message = `Frame.io has not completed asset ${assetId} within ${timeout} ms`
-          throw new RealtimeUploadError('ERR_TIMEOUT', message, { assetId })
-        }
-        await sleep(Math.min(pause, left), ending.signal)
-      }
+      return await withDeadline(
+        ending.signal,
+        () => timeout,
+        signal => this.#pollUntilUploaded(assetId, signal),
+      )
+    } catch (error) {
+      if (error !== DEADLINE) throw error
+      const message = `Frame.io has not completed asset ${assetId} within ${timeout} ms`
+      throw new RealtimeUploadError('ERR_TIMEOUT', message, { assetId })
     } finally {
-      for (const stop of unfollow) stop()
+      unfollow()
+      ending.abort()
+    }
+  }
+
+  async #pollUntilUploaded(assetId: string, signal: AbortSignal): Promise<Asset> {
+    for (let pause = FIRST_LOOK; ; pause = Math.min(pause * 1.5, SLOWEST_LOOK)) {
+      const asset = await this.#getAsset(assetId, { ...this.#api.alone, signal })
+      if (asset.upload_completed_at) return asset
+      if (asset.upload_failed_at) {
+        const message = `Frame.io says that the upload of asset ${assetId} failed`
+        throw new RealtimeUploadError('ERR_UPLOAD_FAILED', message, { assetId })
+      }
+      await sleep(pause, signal)
     }
   }
 

@@ -89,16 +89,16 @@ export class AbortError extends Error {
  * The text without what must not leave the library: the query of a presigned URL, bearer tokens,
  * and whatever is given as a secret.
  */
-export const redact = (text: string, ...secrets: string[]): string => {
-  const clean = text
+export const redact = (text: string, ...secrets: string[]): string =>
+  // Whole secrets first: the rules below may know only a part of one for what it is.
+  secrets
+    .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
     .replace(/(https?:\/\/[^\s?"'<>]+)\?[^\s"'<>]*/gi, '$1?[redacted]')
     .replace(
       /(X-Amz-(?:Signature|Security-Token|Credential))(=|%3D)[^\s&"'<>]*/gi,
       '$1$2[redacted]',
     )
     .replace(/\b(Bearer)\s+[^\s"'<>,;]+/gi, '$1 [redacted]')
-  return secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), clean)
-}
 
 /** How deep a chain of causes is copied: some chains are circles. */
 const DEEPEST_CAUSE = 5
@@ -109,7 +109,11 @@ const DEEPEST_CAUSE = 5
  */
 export const cleanCause = (cause: unknown, depth = DEEPEST_CAUSE): unknown => {
   if (cause instanceof RealtimeUploadError) return cause
-  if (!(cause instanceof Error)) return redact(String(cause))
+  if (!(cause instanceof Error)) {
+    // Not what an object holds, nor its own idea of text: it may have none.
+    const isObject = typeof cause === 'object' && cause !== null
+    return redact(isObject ? Object.prototype.toString.call(cause) : String(cause))
+  }
   const copy = new Error(redact(cause.message))
   copy.name = cause.name
   copy.stack = redact(cause.stack ?? copy.message)

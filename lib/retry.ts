@@ -88,14 +88,16 @@ const NEVER_CONNECTED =
   /^(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|EHOSTDOWN|ENETDOWN|ENOTFOUND|EAI_AGAIN|EADDRNOTAVAIL|UND_ERR_CONNECT_TIMEOUT)$/
 /** The connection broke, timed out, or spoke something other than HTTP. */
 const BROKE =
-  /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|ENETRESET|UND_ERR_SOCKET|UND_ERR_INFO|UND_ERR_ABORTED|UND_ERR_(HEADERS|BODY)_TIMEOUT|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|HPE_\w+)$/
+  /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|ENETRESET|UND_ERR_SOCKET|UND_ERR_INFO|UND_ERR_ABORTED|UND_ERR_(HEADERS|BODY)_TIMEOUT|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|HPE_\w+|HTTPParserError)$/
 /** A TLS handshake failed: a captive portal shows its own certificate, for as long as it stands. */
 const TLS =
   /^(EPROTO|ERR_TLS_\w+|ERR_SSL_\w+|CERT_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|HOSTNAME_MISMATCH)$/
 
-/** The code of a network error, also where Node hides several in an AggregateError. */
-const errorCode = (error: unknown): string =>
-  typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+/** What a network error calls itself: its code, or its name where it has none. */
+const errorCode = (error: unknown): string => {
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown }
+  return String(code ?? name)
+}
 
 /** The ruling on a request that ended without an answer. What is not in the table is fatal. */
 export const judgeNetworkError = (error: unknown): Ruling => {
@@ -107,7 +109,10 @@ export const judgeNetworkError = (error: unknown): Ruling => {
 /** Did a request fail before it can have reached the server? */
 export const neverSent = (error: unknown): boolean => {
   const code = errorCode(error)
-  return NEVER_CONNECTED.test(code) || TLS.test(code)
+  if (TLS.test(code)) return true
+  // A route may also be lost in the middle of a request: then it is `read` or `write` that fails.
+  const { syscall = 'connect' } = (error ?? {}) as { syscall?: string }
+  return NEVER_CONNECTED.test(code) && !/^(read|write)/.test(syscall)
 }
 
 /** How long a `Retry-After` header asks to wait, in ms: seconds or an HTTP date. */
@@ -122,7 +127,7 @@ export const readRetryAfter = (header: unknown, now = Date.now()): number | unde
  * with each attempt up to `maxDelay` (full jitter, so that many uploads do not come back as one).
  */
 export const backoff = (attempt: number, retry: RetryOptions, random = Math.random()): number => {
-  const ceiling = Math.min(retry.maxDelay, retry.minDelay * 2 ** attempt)
+  const ceiling = Math.min(retry.maxDelay, retry.minDelay * 2 ** Math.min(attempt, 30))
   return Math.round(retry.minDelay + random * (ceiling - retry.minDelay))
 }
 

@@ -1,6 +1,7 @@
 /**
  * Where the bearer token comes from, and the one refresh that all who share it wait for.
  */
+import { checkToken } from './checks.ts'
 import type { Token } from './options.ts'
 
 export class TokenSource {
@@ -17,7 +18,12 @@ export class TokenSource {
     return typeof this.#token === 'function'
   }
 
-  /** The token in force; asks the function only where there is none. */
+  /**
+   * The token in force; asks the function only where there is none. What the function throws comes
+   * through as it is.
+   *
+   * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where it returns something that is no token
+   */
   get(): Promise<string> {
     this.#current ??= this.#ask()
     return this.#current
@@ -33,16 +39,17 @@ export class TokenSource {
     if (this.#value === undefined) this.#current = undefined
   }
 
-  async #ask(): Promise<string> {
+  #ask(): Promise<string> {
     const token = this.#token
-    if (typeof token === 'string') return token
-    const asked: Promise<string> = (async () => token())()
-    try {
-      this.#value = await asked
-      return this.#value
-    } catch (error) {
-      this.#current = undefined
-      throw error
-    }
+    const asked = (async () => checkToken(typeof token === 'function' ? await token() : token))()
+    asked.then(
+      value => {
+        if (this.#current === asked) this.#value = value
+      },
+      () => {
+        if (this.#current === asked) this.#current = undefined
+      },
+    )
+    return asked
   }
 }

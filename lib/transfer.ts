@@ -6,14 +6,10 @@ import { setMaxListeners } from 'node:events'
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { Api, CallContext } from './api.ts'
 import { BlockAccount, BlockPool } from './blocks.ts'
+import { invalid } from './checks.ts'
 import { apiOf, FrameioClient, type RegisterOptions, registerParts } from './client.ts'
 import type { RealtimeUploadError } from './errors.ts'
-import {
-  DEFAULT_CAP,
-  type FrameioClientOptions,
-  invalid,
-  type ResolvedUploadOptions,
-} from './options.ts'
+import { DEFAULT_CAP, type FrameioClientOptions, type ResolvedUploadOptions } from './options.ts'
 import type { Part } from './part.ts'
 import { LIMITS_DOOR } from './protocol.ts'
 import { putPart, type Receipt, type UploadUrl } from './put-part.ts'

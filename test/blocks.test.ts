@@ -1,0 +1,176 @@
+import { mock } from 'node:test'
+import t from 'tap'
+import { BlockAccount, BlockPool } from '../lib/blocks.ts'
+
+const SIZE = 10
+
+/** A pool for so many blocks, and how to open accounts of it. */
+const poolOf = (blocks: number) => {
+  const pool = new BlockPool(blocks * SIZE, SIZE)
+  return { pool, account: () => new BlockAccount(pool) }
+}
+
+/** As many blocks as there is room for, up to so many. */
+const takeUpTo = (account: BlockAccount, count: number) => {
+  const blocks: Buffer[] = []
+  while (blocks.length < count) {
+    const block = account.take()
+    if (!block) break
+    blocks.push(block)
+  }
+  return blocks
+}
+
+t.test('blocks are granted up to the budget, over all accounts', async t => {
+  const { pool, account } = poolOf(3)
+  const [one, other] = [account(), account()]
+  t.equal(takeUpTo(one, 2).length, 2)
+  t.equal(takeUpTo(other, 2).length, 1)
+  t.equal(one.take(), undefined)
+  t.equal(pool.held, 3 * SIZE)
+  t.equal(one.blockSize, SIZE)
+  t.equal(other.take(), undefined)
+})
+
+t.test('a budget that is no multiple of a block is not passed', async t => {
+  const pool = new BlockPool(2 * SIZE + 9, SIZE)
+  t.equal(takeUpTo(new BlockAccount(pool), 5).length, 2)
+})
+
+t.test('two parts may always be held, whatever the others hold', async t => {
+  const { pool, account } = poolOf(2)
+  const [greedy, poor] = [account(), account()]
+  takeUpTo(greedy, 2)
+  t.equal(poor.take(), undefined)
+  poor.allowTwo(SIZE + 1) // A part of two blocks, the second nearly empty.
+  t.equal(takeUpTo(poor, 9).length, 4)
+  t.equal(pool.held, 6 * SIZE)
+})
+
+t.test('the allowance follows the size of the parts', async t => {
+  const { account } = poolOf(0)
+  const one = account()
+  one.allowTwo(SIZE)
+  t.equal(takeUpTo(one, 9).length, 2)
+  one.allowTwo(2 * SIZE)
+  t.equal(takeUpTo(one, 9).length, 2, 'two more make four')
+})
+
+t.test('the block that came back last goes out first', async t => {
+  const { pool, account } = poolOf(3)
+  const one = account()
+  const [a, b, c] = takeUpTo(one, 3)
+  if (!a || !b || !c) throw new Error('There should be room for three')
+  one.give([a, b])
+  one.give([c])
+  t.equal(pool.held, 0)
+  t.equal(pool.idle, 3 * SIZE)
+  t.strictSame(
+    takeUpTo(account(), 3).map(block => [a, b, c].indexOf(block)),
+    [2, 1, 0],
+  )
+  t.equal(pool.idle, 0)
+})
+
+t.test('a block has memory of its own, so that dropping it frees it', async t => {
+  const [block] = takeUpTo(poolOf(1).account(), 1)
+  t.equal(block?.buffer.byteLength, SIZE)
+})
+
+t.test('who waits longest is woken first, one for each block that came back', async t => {
+  const { account } = poolOf(2)
+  const [holder, ...waiters] = [account(), account(), account(), account()]
+  const blocks = takeUpTo(holder, 2)
+  const woken: [waiter: number, gotBlock: boolean][] = []
+  for (const [i, waiter] of waiters.entries()) {
+    waiter.whenRoom(() => woken.push([i, waiter.take() !== undefined]))
+  }
+  holder.give(blocks.splice(0, 1))
+  t.strictSame(woken, [[0, true]])
+  holder.give(blocks)
+  t.strictSame(woken, [
+    [0, true],
+    [1, true],
+  ])
+  waiters[0]?.give([Buffer.alloc(SIZE)])
+  t.strictSame(woken.at(-1), [2, true])
+  t.equal(woken.length, 3, 'each is called back once')
+})
+
+t.test('who is woken finds room, whatever those before took', async t => {
+  const { account } = poolOf(2)
+  const [holder, first, second] = [account(), account(), account()]
+  const blocks = takeUpTo(holder, 2)
+  const got: number[] = []
+  first.whenRoom(() => got.push(takeUpTo(first, 2).length))
+  second.whenRoom(() => got.push(takeUpTo(second, 1).length))
+  holder.give(blocks)
+  t.strictSame(got, [2], 'the second keeps its place in the queue until there is room')
+})
+
+t.test('who waits again while being woken waits behind the others', async t => {
+  const { account } = poolOf(1)
+  const [holder, first, second] = [account(), account(), account()]
+  const woken: string[] = []
+  const goOn = () => {
+    woken.push('first')
+    const block = first.take()
+    first.whenRoom(goOn)
+    if (block && woken.length < 5) first.give([block])
+  }
+  first.whenRoom(goOn)
+  second.whenRoom(() => {
+    woken.push('second')
+    const block = second.take()
+    if (block) second.give([block])
+  })
+  holder.give(takeUpTo(holder, 1))
+  t.ok(woken.includes('second'), 'one account cannot keep all room to itself')
+})
+
+t.test('a waiter within its own allowance is woken though the budget is spent', async t => {
+  const { account } = poolOf(2)
+  const [greedy, poor] = [account(), account()]
+  takeUpTo(greedy, 2)
+  poor.allowTwo(SIZE)
+  const mine = takeUpTo(poor, 2)
+  let woken = 0
+  poor.whenRoom(() => {
+    woken++
+  })
+  poor.give(mine.splice(0, 1))
+  t.equal(woken, 1)
+})
+
+t.test('a closed account is not woken, and what it holds still comes back', async t => {
+  const { pool, account } = poolOf(1)
+  const [holder, closed] = [account(), account()]
+  const blocks = takeUpTo(holder, 1)
+  closed.whenRoom(() => t.fail('woken after close'))
+  closed.close()
+  closed.wake()
+  holder.close()
+  holder.give(blocks)
+  t.equal(pool.held, 0)
+})
+
+t.test('blocks that are not needed go back to the system after one to two periods', async t => {
+  mock.timers.enable({ apis: ['setInterval'] })
+  t.teardown(() => mock.timers.reset())
+  const { pool, account } = poolOf(4)
+  const one = account()
+  one.give(takeUpTo(one, 4))
+  mock.timers.tick(1_000)
+  t.equal(pool.idle, 4 * SIZE, 'they were in use in this period')
+
+  const busy = takeUpTo(one, 1)
+  one.give(busy)
+  mock.timers.tick(1_000)
+  t.equal(pool.idle, SIZE, 'three were idle for the whole of a period')
+  mock.timers.tick(1_000)
+  t.equal(pool.idle, 0)
+
+  one.give(takeUpTo(one, 2))
+  mock.timers.tick(2_000)
+  t.equal(pool.idle, 0, 'the sweeping begins again')
+})

@@ -1,0 +1,468 @@
+import t from 'tap'
+import { type ErrorCode, RealtimeUploadError } from '../lib/errors.ts'
+import {
+  backoff,
+  Failure,
+  type Gate,
+  judgeApiAnswer,
+  judgeNetworkError,
+  judgeStorageAnswer,
+  neverSent,
+  type Persistence,
+  Pulse,
+  persist,
+  type Ruling,
+  readRetryAfter,
+  sleep,
+  type Verdict,
+} from '../lib/retry.ts'
+import { QUICK } from './support/sandboxes.ts'
+import { failureOf, within } from './support/servers.ts'
+
+t.test('answers of Frame.io: the whole table', async t => {
+  const table: [status: number, genuine: boolean, verdict: Verdict, code: ErrorCode][] = [
+    [400, true, 'fatal', 'ERR_REQUEST_REJECTED'],
+    [400, false, 'fatal', 'ERR_REQUEST_REJECTED'],
+    [401, true, 'new-token', 'ERR_UNAUTHORIZED'],
+    [401, false, 'new-token', 'ERR_UNAUTHORIZED'],
+    [402, true, 'fatal', 'ERR_REQUEST_REJECTED'],
+    [403, true, 'fatal', 'ERR_FORBIDDEN'],
+    [403, false, 'retry', 'ERR_BAD_RESPONSE'],
+    [404, true, 'fatal', 'ERR_ASSET_NOT_FOUND'],
+    [404, false, 'retry', 'ERR_BAD_RESPONSE'],
+    [408, false, 'retry', 'ERR_TIMEOUT'],
+    [409, true, 'fatal', 'ERR_REQUEST_REJECTED'],
+    [422, true, 'fatal', 'ERR_REQUEST_REJECTED'],
+    [429, true, 'retry', 'ERR_RATE_LIMITED'],
+    [429, false, 'retry', 'ERR_RATE_LIMITED'],
+    [500, true, 'retry', 'ERR_SERVER'],
+    [501, true, 'fatal', 'ERR_SERVER'],
+    [502, false, 'retry', 'ERR_SERVER'],
+    [503, false, 'retry', 'ERR_SERVER'],
+    [504, false, 'retry', 'ERR_SERVER'],
+    [505, false, 'fatal', 'ERR_SERVER'],
+    [302, false, 'fatal', 'ERR_BAD_RESPONSE'],
+    [304, true, 'fatal', 'ERR_BAD_RESPONSE'],
+  ]
+  for (const [status, genuine, verdict, code] of table) {
+    const name = `${status}${genuine ? ", in Frame.io's words" : ''}`
+    t.strictSame(judgeApiAnswer(status, genuine), { verdict, code }, name)
+  }
+})
+
+t.test('answers of S3: the whole table', async t => {
+  const table: [number, code: string, message: string, Verdict, ErrorCode][] = [
+    [403, 'AccessDenied', 'Request has expired', 'new-url', 'ERR_URL_EXPIRED'],
+    [403, 'ExpiredSomething', '', 'new-url', 'ERR_URL_EXPIRED'],
+    [400, 'ExpiredToken', 'The provided token has expired.', 'new-url', 'ERR_URL_EXPIRED'],
+    [403, 'AccessDenied', '', 'new-url', 'ERR_STORAGE_REJECTED'],
+    [403, 'AccessDenied', 'Access Denied', 'new-url', 'ERR_STORAGE_REJECTED'],
+    [403, '', '', 'new-url', 'ERR_STORAGE_REJECTED'],
+    [403, 'SignatureDoesNotMatch', 'They differ', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [403, 'InvalidAccessKeyId', '', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [400, 'RequestTimeout', 'Your socket was idle', 'retry', 'ERR_TIMEOUT'],
+    [400, 'BadDigest', '', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [400, 'InvalidArgument', 'expired is but a word here', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [400, '', '', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [404, 'NoSuchBucket', '', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [408, '', '', 'retry', 'ERR_TIMEOUT'],
+    [411, 'MissingContentLength', '', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [412, 'PreconditionFailed', '', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [429, '', '', 'retry', 'ERR_RATE_LIMITED'],
+    [500, 'InternalError', '', 'retry', 'ERR_SERVER'],
+    [501, 'NotImplemented', '', 'fatal', 'ERR_SERVER'],
+    [502, '', '', 'retry', 'ERR_SERVER'],
+    [503, 'SlowDown', 'Reduce your request rate', 'retry', 'ERR_SERVER'],
+    [504, '', '', 'retry', 'ERR_SERVER'],
+    [204, '', '', 'fatal', 'ERR_BAD_RESPONSE'],
+    [307, 'TemporaryRedirect', '', 'fatal', 'ERR_BAD_RESPONSE'],
+  ]
+  for (const [status, code, message, verdict, errorCode] of table) {
+    const name = `${status} ${code} "${message}"`
+    t.strictSame(judgeStorageAnswer(status, code, message), { verdict, code: errorCode }, name)
+  }
+})
+
+const NEVER_CONNECTED = [
+  'ECONNREFUSED',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETDOWN',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EADDRNOTAVAIL',
+  'UND_ERR_CONNECT_TIMEOUT',
+]
+const HANDSHAKE_FAILED = [
+  'EPROTO',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'ERR_SSL_WRONG_VERSION_NUMBER',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'HOSTNAME_MISMATCH',
+]
+const BROKE = [
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENETRESET',
+  'UND_ERR_SOCKET',
+  'UND_ERR_INFO',
+  'UND_ERR_ABORTED',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'HPE_INVALID_CONSTANT',
+]
+
+t.test('faults of the network are transient; what is not in the table is fatal', async t => {
+  for (const code of [...NEVER_CONNECTED, ...HANDSHAKE_FAILED, ...BROKE]) {
+    t.strictSame(judgeNetworkError({ code }), { verdict: 'retry', code: 'ERR_NETWORK' }, code)
+  }
+  const strange = [
+    'UND_ERR_INVALID_ARG',
+    'UND_ERR_DESTROYED',
+    'ENOSPC',
+    'XECONNRESET',
+    'EPIPEX',
+    '',
+  ]
+  for (const code of strange) t.match(judgeNetworkError({ code }), { verdict: 'fatal' }, code)
+  for (const error of [new Error('?'), undefined, null, 'ECONNRESET', 7]) {
+    t.match(judgeNetworkError(error), { verdict: 'fatal', code: 'ERR_NETWORK' }, String(error))
+  }
+  const several = new AggregateError([new Error('v6'), new Error('v4')], 'both failed')
+  t.match(
+    judgeNetworkError(Object.assign(several, { code: 'ECONNREFUSED' })),
+    { verdict: 'retry' },
+    'several addresses, all refused',
+  )
+})
+
+t.test('a request was never sent only where its connection never stood', async t => {
+  for (const code of [...NEVER_CONNECTED, ...HANDSHAKE_FAILED]) t.ok(neverSent({ code }), code)
+  for (const code of [...BROKE, 'UND_ERR_DESTROYED', '']) t.notOk(neverSent({ code }), code)
+  t.notOk(neverSent(undefined))
+})
+
+t.test('a connection that lost its route after it stood may have sent the request', async t => {
+  // Linux reports EHOSTUNREACH for an established connection as well, when its packets get lost.
+  for (const code of ['EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN']) {
+    t.ok(neverSent({ code, syscall: 'connect' }), `${code} on connect`)
+    t.notOk(neverSent({ code, syscall: 'read' }), `${code} on read`)
+    t.notOk(neverSent({ code, syscall: 'write' }), `${code} on write`)
+  }
+})
+
+t.test('Retry-After: seconds, a date, or nonsense', async t => {
+  const now = Date.parse('2026-01-01T00:00:00Z')
+  const table: [header: unknown, ms: number | undefined][] = [
+    ['0', 0],
+    ['7', 7_000],
+    [' 120 ', 120_000],
+    ['Thu, 01 Jan 2026 00:00:09 GMT', 9_000],
+    ['Wed, 31 Dec 2025 23:59:00 GMT', 0],
+    ['soon', undefined],
+    ['', undefined],
+    [undefined, undefined],
+    [['1', '2'], undefined],
+    [5, undefined],
+  ]
+  for (const [header, ms] of table) t.equal(readRetryAfter(header, now), ms, `${header}`)
+  const inAMinute = new Date(Date.now() + 60_000).toUTCString()
+  t.ok(Number(readRetryAfter(inAMinute)) > 50_000, 'a date counts from now')
+})
+
+t.test('a delay lies between minDelay and a ceiling that doubles up to maxDelay', async t => {
+  const retry = { giveUpAfter: 0, minDelay: 500, maxDelay: 30_000 }
+  const ceilings = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
+  for (const [i, ceiling] of ceilings.entries()) {
+    t.equal(backoff(i + 1, retry, 0), 500)
+    t.equal(backoff(i + 1, retry, 1), ceiling)
+    t.equal(backoff(i + 1, retry, 0.5), (500 + ceiling) / 2)
+  }
+  const delays = Array.from({ length: 200 }, () => backoff(3, retry))
+  t.ok(delays.every(delay => delay >= 500 && delay <= 4_000))
+  t.ok(new Set(delays).size > 100, 'they differ, so that many uploads do not come back as one')
+})
+
+t.test('a delay is a number of ms, however often it failed and whatever minDelay is', async t => {
+  for (const minDelay of [0, 1, 500]) {
+    for (const attempt of [1, 50, 1_023, 1_024, 5_000]) {
+      const delay = backoff(attempt, { giveUpAfter: Infinity, minDelay, maxDelay: 1_000 })
+      t.ok(
+        delay >= minDelay && delay <= 1_000,
+        `minDelay ${minDelay}, attempt ${attempt}: ${delay}`,
+      )
+    }
+  }
+})
+
+interface Waited {
+  readonly attempt: number
+  readonly delay: number
+  readonly error: RealtimeUploadError
+}
+
+const contextFor = (options: Partial<Persistence> = {}) => {
+  const waits: Waited[] = []
+  const ending = new AbortController()
+  const context: Persistence = {
+    retry: QUICK,
+    signal: ending.signal,
+    pulse: new Pulse(),
+    onRetry: (attempt, delay, error) => waits.push({ attempt, delay, error }),
+    ...options,
+  }
+  return { waits, ending, context }
+}
+
+const RETRY: Ruling = { verdict: 'retry', code: 'ERR_NETWORK' }
+const LIMITED: Ruling = { verdict: 'retry', code: 'ERR_RATE_LIMITED' }
+const FATAL: Ruling = { verdict: 'fatal', code: 'ERR_FORBIDDEN' }
+
+/** Attempts that fail by these rulings in turn, then succeed. */
+const failing = (...rulings: Ruling[]) => {
+  const seen: number[] = []
+  const attempt = async (number: number) => {
+    seen.push(number)
+    const ruling = rulings[number - 1]
+    if (ruling) throw new Failure(ruling, `failure ${number}`)
+    return 'done'
+  }
+  return { seen, attempt }
+}
+
+t.test('success at once tells nobody', async t => {
+  const { context, waits } = contextFor()
+  t.equal(await persist(async number => number, context), 1)
+  t.strictSame(waits, [])
+})
+
+t.test('transient faults are tried again until one succeeds', async t => {
+  const { context, waits } = contextFor()
+  const { seen, attempt } = failing(RETRY, RETRY, RETRY)
+  t.equal(await persist(attempt, context), 'done')
+  t.strictSame(seen, [1, 2, 3, 4])
+  t.match(waits, [
+    { attempt: 1, error: { code: 'ERR_NETWORK', message: 'failure 1', attempts: 1 } },
+    { attempt: 2, error: { attempts: 2 } },
+    { attempt: 3, error: { attempts: 3 } },
+  ])
+  for (const { delay } of waits) t.ok(delay >= QUICK.minDelay && delay <= QUICK.maxDelay)
+})
+
+t.test('a fatal fault ends it at once, with its details', async t => {
+  const { context, waits } = contextFor()
+  const cause = Object.assign(new Error('underneath'), { code: 'EPIPE' })
+  const error = await failureOf(
+    persist(async () => {
+      throw new Failure(FATAL, 'no way', { assetId: 'a', partNumber: 3, statusCode: 403, cause })
+    }, context),
+  )
+  t.ok(error instanceof RealtimeUploadError)
+  t.match(error, {
+    code: 'ERR_FORBIDDEN',
+    message: 'no way',
+    assetId: 'a',
+    partNumber: 3,
+    statusCode: 403,
+    attempts: 1,
+    cause: { message: 'underneath', code: 'EPIPE' },
+  })
+  t.strictSame(waits, [])
+})
+
+t.test('what was not judged is thrown as it is', async t => {
+  const { context, waits } = contextFor()
+  const bug = new TypeError('a bug')
+  t.equal(await failureOf(persist(() => Promise.reject(bug), context)), bug)
+  t.strictSame(waits, [])
+})
+
+t.test('at least three attempts are made, however small the budget', async t => {
+  const { context, waits } = contextFor({ retry: { ...QUICK, giveUpAfter: 0 } })
+  const { seen, attempt } = failing(...Array<Ruling>(9).fill(RETRY))
+  const error = await failureOf(persist(attempt, context))
+  t.strictSame(seen, [1, 2, 3])
+  t.match(error, { code: 'ERR_NETWORK', message: 'failure 3', attempts: 3 })
+  t.equal(waits.length, 2)
+})
+
+t.test('the budget ends it, and the last wait is cut to what is left', async t => {
+  const { context, waits } = contextFor({ retry: { giveUpAfter: 60, minDelay: 25, maxDelay: 25 } })
+  const { attempt } = failing(...Array<Ruling>(99).fill(RETRY))
+  const error = await failureOf(persist(attempt, context))
+  t.match(error, { code: 'ERR_NETWORK' })
+  const total = waits.reduce((sum, { delay }) => sum + delay, 0)
+  t.ok(total <= 60, `${total} ms were waited in all`)
+})
+
+t.test('a budget without end does not end it', async t => {
+  const retry = { giveUpAfter: Infinity, minDelay: 0, maxDelay: 0 }
+  const { context } = contextFor({ retry })
+  const { attempt, seen } = failing(...Array<Ruling>(50).fill(RETRY))
+  t.equal(await persist(attempt, context), 'done')
+  t.equal(seen.length, 51)
+})
+
+t.test('whatever moves on the upload renews the budget', async t => {
+  const pulse = new Pulse()
+  const retry = { giveUpAfter: 50, minDelay: 10, maxDelay: 10 }
+  const { context } = contextFor({ pulse, retry })
+  let attempts = 0
+  const error = await failureOf(
+    persist(async number => {
+      attempts = number
+      if (number <= 20) pulse.beat() // 200 ms of waits in all: four budgets.
+      throw new Failure(RETRY, 'it fails')
+    }, context),
+  )
+  t.ok(attempts > 20, `${attempts} attempts`)
+  t.match(error, { attempts })
+})
+
+t.test('a pulse from before the first failure gives no more than the budget', async t => {
+  const pulse = new Pulse()
+  pulse.beat()
+  const { context } = contextFor({ pulse, retry: { giveUpAfter: 0, minDelay: 1, maxDelay: 1 } })
+  t.match(await failureOf(persist(failing(RETRY, RETRY, RETRY).attempt, context)), { attempts: 3 })
+})
+
+/** A gate whose waits take this long, and that remembers how it was closed. */
+const gateOf = (wait: number) => {
+  const closed: (number | undefined)[] = []
+  const gate: Gate = {
+    async pass(signal) {
+      const start = performance.now()
+      if (closed.length > 0) await sleep(wait, signal)
+      return performance.now() - start
+    },
+    close(_retry, retryAfter) {
+      closed.push(retryAfter)
+      return wait
+    },
+  }
+  return { gate, closed }
+}
+
+t.test('waits at the gate do not count', async t => {
+  const { gate } = gateOf(60)
+  const { context, waits } = contextFor({ gate, retry: { ...QUICK, giveUpAfter: 50 } })
+  const { attempt } = failing(...Array<Ruling>(5).fill(LIMITED))
+  t.equal(await persist(attempt, context), 'done')
+  t.strictSame(
+    waits.map(({ delay }) => delay),
+    Array(5).fill(60),
+    "what is told is the gate's wait",
+  )
+})
+
+t.test('a 429 closes the gate with what the server asked for; other faults do not', async t => {
+  const { gate, closed } = gateOf(1)
+  const { context } = contextFor({ gate })
+  await persist(async number => {
+    if (number === 1) throw new Failure(LIMITED, 'slow down', {}, 1_234)
+    if (number === 2) throw new Failure(RETRY, 'gone')
+  }, context)
+  t.strictSame(closed, [1_234])
+})
+
+t.test('without a gate a 429 waits like any other fault', async t => {
+  const { context, waits } = contextFor()
+  t.equal(await persist(failing(LIMITED).attempt, context), 'done')
+  t.equal(waits.length, 1)
+})
+
+t.test('the wait is at least what Retry-After asks, at most maxDelay', async t => {
+  const { context, waits } = contextFor({ retry: { giveUpAfter: 9e5, minDelay: 1, maxDelay: 20 } })
+  const asked = [9, 60_000]
+  await persist(async number => {
+    const retryAfter = asked[number - 1]
+    if (retryAfter !== undefined) throw new Failure(RETRY, 'busy', {}, retryAfter)
+  }, context)
+  t.strictSame(
+    waits.map(({ delay }) => delay),
+    [9, 20],
+  )
+})
+
+for (const verdict of ['new-url', 'new-token'] as const) {
+  t.test(`a ${verdict} is asked for at once, then no faster than any other try`, async t => {
+    const { context, waits } = contextFor()
+    const ruling: Ruling = { verdict, code: 'ERR_URL_EXPIRED' }
+    await persist(failing(ruling, ruling, RETRY, ruling).attempt, context)
+    const atOnce = waits.map(({ delay }) => delay === 0)
+    t.strictSame(atOnce, [true, false, false, true])
+  })
+}
+
+t.test('an abort during a wait ends it with the reason', async t => {
+  const retry = { giveUpAfter: Infinity, minDelay: 60_000, maxDelay: 60_000 }
+  const reason = new Error('enough')
+  const ending = new AbortController()
+  const { context } = contextFor({
+    retry,
+    signal: ending.signal,
+    onRetry: () => void setImmediate(() => ending.abort(reason)),
+  })
+  t.equal(await within(5_000, failureOf(persist(failing(RETRY).attempt, context))), reason)
+})
+
+t.test(
+  'an abort during an attempt ends it with the reason, not with what the attempt says',
+  async t => {
+    const { context, ending, waits } = contextFor()
+    const reason = new Error('enough')
+    const run = persist(async () => {
+      ending.abort(reason)
+      throw new Failure(RETRY, 'cut off')
+    }, context)
+    t.equal(await failureOf(run), reason)
+    t.strictSame(waits, [])
+  },
+)
+
+t.test('an abort at the gate ends it with the reason', async t => {
+  const ending = new AbortController()
+  const gate: Gate = { pass: signal => sleep(60_000, signal).then(() => 0), close: () => 0 }
+  const { context } = contextFor({ gate, signal: ending.signal })
+  const run = persist(failing().attempt, context)
+  const reason = new Error('enough')
+  ending.abort(reason)
+  t.equal(await within(5_000, failureOf(run)), reason)
+})
+
+t.test('no attempt is made once the signal has aborted', async t => {
+  const { context, ending } = contextFor()
+  ending.abort(new Error('before'))
+  const { attempt, seen } = failing()
+  await t.rejects(persist(attempt, context), { message: 'before' })
+  t.strictSame(seen, [])
+})
+
+t.test('sleep ends with its time or with the signal, and leaves no listener', async t => {
+  const ending = new AbortController()
+  const { signal } = ending
+  let listeners = 0
+  const [add, remove] = [signal.addEventListener, signal.removeEventListener]
+  signal.addEventListener = (...args: Parameters<typeof add>) => {
+    listeners++
+    add.apply(signal, args)
+  }
+  signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+    listeners--
+    remove.apply(signal, args)
+  }
+  await sleep(1, signal)
+  t.equal(listeners, 0)
+  const long = sleep(60_000, signal)
+  ending.abort(new Error('up'))
+  await t.rejects(long, { message: 'up' })
+  await t.rejects(sleep(1, signal), { message: 'up' })
+})

@@ -1,0 +1,110 @@
+import t from 'tap'
+import { TokenSource } from '../lib/token.ts'
+
+/** A token function that counts: `t1`, `t2` … */
+const counting = () => {
+  const calls = { count: 0 }
+  return { calls, token: async () => `t${++calls.count}` }
+}
+
+t.test('a string is the token, and no other can be had', async t => {
+  const source = new TokenSource('abc')
+  t.equal(source.renewable, false)
+  t.equal(await source.get(), 'abc')
+  source.refuse('abc')
+  source.giveUpWaiting()
+  t.equal(await source.get(), 'abc')
+})
+
+t.test('a function is asked once, and not before it is needed', async t => {
+  const { token, calls } = counting()
+  const source = new TokenSource(token)
+  t.equal(source.renewable, true)
+  t.equal(calls.count, 0)
+  t.strictSame(await Promise.all([source.get(), source.get()]), ['t1', 't1'])
+  t.equal(await source.get(), 't1')
+  t.equal(calls.count, 1)
+})
+
+t.test('a function may answer at once', async t => {
+  t.equal(await new TokenSource(() => 'now').get(), 'now')
+})
+
+t.test('a refused token is replaced once, for all who were refused', async t => {
+  const { token, calls } = counting()
+  const source = new TokenSource(token)
+  await source.get()
+  source.refuse('t1')
+  const next = source.get()
+  source.refuse('t1') // Somebody else's refusal arrives while the new one is being fetched …
+  t.equal(await next, 't2')
+  source.refuse('t1') // … or after.
+  t.equal(await source.get(), 't2')
+  t.equal(calls.count, 2)
+})
+
+t.test('a function that fails, either way, is asked again', async t => {
+  for (const fail of [() => Promise.reject(new Error('down')), () => raise(new Error('down'))]) {
+    let calls = 0
+    const source = new TokenSource(() => (++calls === 1 ? fail() : 'up'))
+    await t.rejects(Promise.all([source.get(), source.get()]), { message: 'down' })
+    t.equal(await source.get(), 'up')
+    t.equal(calls, 2)
+  }
+})
+
+const raise = (error: Error): never => {
+  throw error
+}
+
+/** A token function whose answers are given by hand. */
+const byHand = () => {
+  const answers: { resolve(token: string): void; reject(error: Error): void }[] = []
+  const token = () =>
+    new Promise<string>((resolve, reject) => {
+      answers.push({ resolve, reject })
+    })
+  return { answers, token }
+}
+
+t.test('one that does not answer is asked again after the wait was given up', async t => {
+  const { answers, token } = byHand()
+  const source = new TokenSource(token)
+  void source.get()
+  source.giveUpWaiting()
+  const second = source.get()
+  t.equal(answers.length, 2)
+  answers[1]?.resolve('second')
+  t.equal(await second, 'second')
+  source.giveUpWaiting()
+  t.equal(await source.get(), 'second', 'who has a token gives nothing up')
+})
+
+t.test('a late answer does not keep a refused token in force', async t => {
+  const { answers, token } = byHand()
+  const source = new TokenSource(token)
+  const late = source.get()
+  source.giveUpWaiting()
+  const second = source.get()
+  answers[1]?.resolve('second')
+  await second
+  answers[0]?.resolve('late')
+  await late
+  source.refuse('second')
+  void source.get()
+  t.equal(answers.length, 3, 'the function is asked for a token that replaces the refused one')
+})
+
+t.test('a late failure does not disturb the question that replaced it', async t => {
+  const { answers, token } = byHand()
+  const source = new TokenSource(token)
+  const late = source.get()
+  source.giveUpWaiting()
+  const second = source.get()
+  answers[0]?.reject(new Error('late'))
+  await t.rejects(late, { message: 'late' })
+  const third = source.get()
+  t.equal(answers.length, 2, 'all wait for the one question that is open')
+  for (const answer of answers) answer.resolve('second')
+  t.strictSame(await Promise.all([second, third]), ['second', 'second'])
+})
