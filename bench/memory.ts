@@ -1,6 +1,8 @@
 /**
  * Does memory grow with the length of the stream? Uploads 1 GiB, then 10 GiB, each in a process of
  * its own with default options, into a sandbox in another process, and prints the peak RSS of each.
+ * The storage takes 50 ms for an answer, so that the source is faster than the network, and the
+ * memory is full from the start.
  *
  *   npx tsx bench/memory.ts [GiB …]
  */
@@ -48,7 +50,7 @@ const upload = async (gibibytes: number, baseUrl: string, token: string, assetId
 const self = fileURLToPath(import.meta.url)
 
 const main = async (lengths: number[]) => {
-  const sandbox = await startSandbox({ storage: 'discard' })
+  const sandbox = await startSandbox({ storage: 'discard', latency: { storage: 50 } })
   console.log(`node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}`)
   for (const gibibytes of lengths) {
     const asset = sandbox.createAsset({ name: 'long.mp4', filetype: 'video/mp4' })

@@ -128,6 +128,19 @@ t.test('who waits again while being woken waits behind the others', async t => {
   t.ok(woken.includes('second'), 'one account cannot keep all room to itself')
 })
 
+t.test('blocks that come back while somebody is woken wake nobody twice', async t => {
+  const { account } = poolOf(3)
+  const [holder, first, second] = [account(), account(), account()]
+  const blocks = takeUpTo(holder, 3)
+  let calls = 0
+  first.whenRoom(() => holder.give(blocks.splice(0)))
+  second.whenRoom(() => {
+    calls++
+  })
+  holder.give(blocks.splice(0, 1))
+  t.equal(calls, 1, 'a second call would take the same bytes in once more')
+})
+
 t.test('a waiter within its own allowance is woken though the budget is spent', async t => {
   const { account } = poolOf(2)
   const [greedy, poor] = [account(), account()]

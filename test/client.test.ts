@@ -1,7 +1,15 @@
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
-import type { FrameioClient, FrameioClientOptions } from '../lib/index.ts'
-import { QUICK, sandboxFor, shown, targetIn } from './support/sandboxes.ts'
+import { type FrameioClient, type FrameioClientOptions, RealtimeUploadError } from '../lib/index.ts'
+import {
+  endOf,
+  QUICK,
+  SMALL,
+  sandboxFor,
+  shown,
+  smallUpload,
+  targetIn,
+} from './support/sandboxes.ts'
 import {
   clientFor,
   closedPort,
@@ -396,6 +404,7 @@ t.test('a token function that fails costs nothing but time', async t => {
     () => Promise.reject(new Error('down')),
     () => raise(new Error('down')),
     () => Promise.reject(),
+    () => Promise.reject(new RealtimeUploadError('ERR_NETWORK', 'from another client')),
   ]) {
     let calls = 0
     const { client } = await answering(t, [[200, ASSET]], {
@@ -640,6 +649,18 @@ t.test('a dispatcher that was given is used, and not closed', async t => {
   t.notOk(dispatcher.closed)
   await clientFor(t, url, { dispatcher }).getAsset('a1')
   t.equal(requests.length, 2)
+})
+
+t.test('what is given on an upload overrides its client, for that upload alone', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const client = clientFor(t, sandbox.url)
+  const own = smallUpload(sandbox, { client, token: sandbox.token })
+  const clients = smallUpload(sandbox, { client })
+  own.upload.end('some bytes')
+  clients.upload.end('some bytes')
+  t.equal(await endOf(own.upload), undefined)
+  t.equal(own.asset.status, 'uploaded')
+  t.match(await endOf(clients.upload), { code: 'ERR_UNAUTHORIZED' })
 })
 
 t.test('no error shows the token, whatever the server or the network makes of it', async t => {
