@@ -659,7 +659,7 @@ t.test('what is given on an upload overrides its client, for that upload alone',
   own.upload.end('some bytes')
   clients.upload.end('some bytes')
   t.equal(await endOf(own.upload), undefined)
-  t.equal(own.asset.status, 'uploaded')
+  await own.asset.whenUploaded()
   t.match(await endOf(clients.upload), { code: 'ERR_UNAUTHORIZED' })
 })
 

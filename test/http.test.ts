@@ -118,6 +118,20 @@ t.test('a refused connection is a fault of the network', async t => {
   t.match(details.cause, { code: 'ECONNREFUSED' })
 })
 
+t.test('of a host whose several addresses all refuse, the code is told', async t => {
+  const { url } = await closedPort(t, res => res.end())
+  const both = ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family: 4 }))
+  const dispatcher = new Agent({
+    connect: { autoSelectFamily: true, lookup: (_host, _options, found) => found(null, both) },
+  })
+  t.teardown(() => dispatcher.destroy())
+  const request = send(t, url.replace('127.0.0.1', 'two.test'), { dispatcher })
+  const { ruling, message, details } = await faultOf(t, request)
+  t.ok(details.cause instanceof AggregateError)
+  t.strictSame(ruling, RETRY)
+  t.equal(message, 'Asking failed: ECONNREFUSED')
+})
+
 t.test('a name that is not known is a fault of the network', async t => {
   t.strictSame((await faultOf(t, send(t, 'http://nowhere.invalid'))).ruling, RETRY)
 })
