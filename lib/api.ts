@@ -134,7 +134,10 @@ export class Api {
           new Promise<string>((resolve, reject) => {
             signal.addEventListener('abort', () => reject(signal.reason), { once: true })
             this.#token.get().then(resolve, error => {
-              reject(error instanceof RealtimeUploadError ? error : fail('failed', error))
+              // What is no token will be none the next time either.
+              const isFatal =
+                error instanceof RealtimeUploadError && error.code === 'ERR_INVALID_OPTION'
+              reject(isFatal ? error : fail('failed', error))
             })
           }),
       )

@@ -52,7 +52,7 @@ export class BlockPool {
     this.#sweeper ??= setInterval(() => this.#sweep(), IDLE_PERIOD).unref()
     // Each takes what it can while it is woken, so the next is asked anew whether there is room.
     for (const account of [...this.#waiting]) {
-      if (!account.mayTake) continue
+      if (!this.#waiting.has(account) || !account.mayTake) continue
       this.#waiting.delete(account)
       account.wake()
     }
