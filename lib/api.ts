@@ -8,8 +8,8 @@ import { DEADLINE, withDeadline } from './deadline.ts'
 import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from './errors.ts'
 import { type Answer, exchange } from './http.ts'
 import type { ConnectionOptions, ResolvedClientOptions } from './options.ts'
-import { readFailure } from './protocol.ts'
-import { RateGate } from './rate-gate.ts'
+import { parseJson, readFailure, urlOf } from './protocol.ts'
+import { RateGate, type RateLimit } from './rate-gate.ts'
 import {
   Failure,
   judgeApiAnswer,
@@ -51,13 +51,16 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
   ERR_BAD_RESPONSE: "this answer is not Frame.io's: is a proxy or a captive portal on the way?",
 }
 
-const parseJson = (text: string): unknown => {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined // An empty, cut or HTML body. Whoever asked decides what that means.
-  }
-}
+/** Would a token function only say the same again: it gives no token, or it was refused one? */
+const isFinal = (error: unknown): boolean =>
+  error instanceof RealtimeUploadError &&
+  (error.code === 'ERR_INVALID_OPTION' || error.code === 'ERR_UNAUTHORIZED')
+
+const readRateLimit = ({ headers }: Answer): RateLimit => ({
+  limit: Number(headers['x-ratelimit-limit'] ?? Number.NaN),
+  remaining: Number(headers['x-ratelimit-remaining'] ?? Number.NaN),
+  window: Number(headers['x-ratelimit-window'] ?? Number.NaN),
+})
 
 export class Api {
   readonly options: ResolvedClientOptions
@@ -103,6 +106,7 @@ export class Api {
     const attempt = async () => {
       const token = await this.#askToken(request, context.signal)
       const answer = await this.#exchange(request, context.signal, token)
+      this.#gate.heed(readRateLimit(answer), this.options.retry)
       if (answer.status >= 200 && answer.status < 300) {
         this.#gate.opened()
         return this.#read(request, answer)
@@ -112,8 +116,7 @@ export class Api {
       const again = refused || !this.#token.renewable
       refused = failure.ruling.verdict === 'new-token'
       if (!refused) throw failure
-      if (again)
-        throw new Failure({ ...failure.ruling, verdict: 'fatal' }, failure.message, failure.details)
+      if (again) throw failure.asFatal()
       this.#token.refuse(token)
       throw failure
     }
@@ -134,10 +137,7 @@ export class Api {
           new Promise<string>((resolve, reject) => {
             signal.addEventListener('abort', () => reject(signal.reason), { once: true })
             this.#token.get().then(resolve, error => {
-              // What is no token will be none the next time either.
-              const isFatal =
-                error instanceof RealtimeUploadError && error.code === 'ERR_INVALID_OPTION'
-              reject(isFatal ? error : fail('failed', error))
+              reject(isFinal(error) ? error : fail('failed', error))
             })
           }),
       )
@@ -159,8 +159,7 @@ export class Api {
       return await exchange({
         dispatcher: this.dispatcher,
         method,
-        // Not new URL(path, base): a path that begins with two slashes would name another host.
-        url: baseUrl.origin + baseUrl.pathname.replace(/\/+$/, '') + path,
+        url: urlOf(baseUrl, path),
         headers: {
           authorization: `Bearer ${token}`,
           accept: 'application/json',
@@ -234,11 +233,9 @@ export class Api {
   }
 
   /** A call that must not be made twice may have been carried out. */
-  #ambiguous({ ruling, message, details }: Failure): Failure {
-    return new Failure(
-      { ...ruling, verdict: 'fatal' },
-      `${message}; it may have been carried out all the same, so it was not tried again`,
-      details,
+  #ambiguous(failure: Failure): Failure {
+    return failure.asFatal(
+      `${failure.message}; it may have been carried out all the same, so it was not tried again`,
     )
   }
 }

@@ -2,6 +2,7 @@
  * The rules for single options. Each fails with the option, its rule, and the value received.
  */
 import { inspect } from 'node:util'
+import type { Dispatcher } from 'undici'
 import { RealtimeUploadError } from './errors.ts'
 import type { Device, ResolvedClientOptions, Token } from './options.ts'
 import type { RetryOptions } from './retry.ts'
@@ -78,6 +79,9 @@ export const checkToken = (value: unknown): string => {
 export const checkTokenOption = (value: unknown): Token =>
   typeof value === 'function' ? (value as Token) : checkToken(value)
 
+/** Frame.io's API (Frame.io's API reference). */
+export const BASE_URL = 'https://api.frame.io'
+
 const isLoopback = (host: string) =>
   host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
 
@@ -94,6 +98,14 @@ export const checkBaseUrl = (value: unknown): URL => {
   }
   return url
 }
+
+export const checkDispatcher = (value: unknown): Dispatcher =>
+  take(
+    'dispatcher',
+    value,
+    'an undici Dispatcher',
+    (v): v is Dispatcher => typeof v === 'object' && v !== null && 'dispatch' in v,
+  )
 
 export const checkDevice = (value: unknown): ResolvedClientOptions['device'] => {
   if (value === undefined) return undefined

@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'ERR_STORAGE_REJECTED'
   /** Frame.io says that the upload of an asset failed. */
   | 'ERR_UPLOAD_FAILED'
+  /** A part arrived other than it was hashed, several times over: see `integrity`. */
+  | 'ERR_CORRUPTED'
   /** An answer that makes no sense. */
   | 'ERR_BAD_RESPONSE'
   /** The network failed for longer than the budget of retries. */

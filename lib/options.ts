@@ -4,8 +4,10 @@
  */
 import type { Dispatcher } from 'undici'
 import {
+  BASE_URL,
   checkBaseUrl,
   checkDevice,
+  checkDispatcher,
   checkFiletype,
   checkId,
   checkName,
@@ -79,6 +81,11 @@ export interface RealtimeUploadOptions extends ConnectionOptions {
   readonly maxSize?: number | undefined
   /** Base of the time a PUT may take before it counts as stalled, in ms. Default 30,000. */
   readonly stallTimeout?: number | undefined
+  /**
+   * `'md5'` sends a `Content-MD5` with every part, taken as its bytes come in: S3 refuses a part that
+   * arrives otherwise, and it is sent again. Default: none.
+   */
+  readonly integrity?: 'md5' | undefined
   /** Aborts the upload. */
   readonly signal?: AbortSignal | undefined
 }
@@ -106,12 +113,10 @@ export interface ResolvedUploadOptions {
   readonly concurrency: number
   readonly maxSize: number
   readonly stallTimeout: number
+  readonly integrity: 'md5' | undefined
   readonly signal: AbortSignal | undefined
   readonly limits: Limits
 }
-
-const isDispatcher = (value: unknown): value is Dispatcher =>
-  typeof value === 'object' && value !== null && 'dispatch' in value
 
 const CONNECTION = [
   'token',
@@ -131,6 +136,7 @@ const UPLOAD = [
   'concurrency',
   'maxSize',
   'stallTimeout',
+  'integrity',
   'signal',
 ]
 
@@ -138,7 +144,7 @@ const UPLOAD = [
 export const DEFAULT_CAP = 64
 
 const DEFAULTS = {
-  baseUrl: 'https://api.frame.io',
+  baseUrl: BASE_URL,
   retry: { giveUpAfter: 600_000, minDelay: 500, maxDelay: 30_000 },
   apiTimeout: 30_000,
   memoryLimit: 256 * 2 ** 20,
@@ -168,9 +174,7 @@ export const resolveClientOptions = (
     token: checkTokenOption(token),
     baseUrl: checkBaseUrl(baseUrl),
     device: given.device ? checkDevice(given.device) : defaults.device,
-    dispatcher: given.dispatcher
-      ? take('dispatcher', given.dispatcher, 'an undici Dispatcher', isDispatcher)
-      : defaults.dispatcher,
+    dispatcher: given.dispatcher ? checkDispatcher(given.dispatcher) : defaults.dispatcher,
     retry: checkRetry(given.retry, defaults.retry),
     apiTimeout: duration(
       'apiTimeout',
@@ -194,7 +198,7 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
   object('options', options, 'an object')
   refuseUnknown('', options, [...UPLOAD, ...CONNECTION])
   const limits = limitsOf(options)
-  const { assetId, filetype, client, assetName, signal } = options
+  const { assetId, filetype, client, assetName, integrity, signal } = options
   return {
     assetId: checkId('assetId', assetId),
     filetype: checkFiletype(filetype),
@@ -223,6 +227,10 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
       Number.MIN_VALUE,
       Infinity,
     ),
+    integrity:
+      integrity === undefined
+        ? undefined
+        : take('integrity', integrity, "'md5', or left out", v => v === 'md5'),
     signal:
       signal === undefined
         ? undefined

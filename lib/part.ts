@@ -18,6 +18,8 @@ export interface Part {
   readonly size: number
   /** The file's last part? */
   readonly final: boolean
+  /** MD5 of its bytes in base64, as `Content-MD5` wants it; undefined where none was asked for. */
+  readonly md5: string | undefined
   /** All its bytes, from the first, at each call: an attempt that failed is replayed from here. */
   body(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>
   /** Gives its bytes' home back. Harmless when called twice. */
@@ -26,7 +28,7 @@ export interface Part {
 
 /** A part whose bytes lie in memory blocks, each full but for the last. */
 export const memoryPart = (
-  { number, size, final }: Pick<Part, 'number' | 'size' | 'final'>,
+  { number, size, final, md5 }: Pick<Part, 'number' | 'size' | 'final' | 'md5'>,
   blocks: readonly Uint8Array[],
   giveBack: () => void,
 ): Part => {
@@ -35,6 +37,7 @@ export const memoryPart = (
     number,
     size,
     final,
+    md5,
     *body() {
       if (released) throw new Error(`The bytes of part ${number} were released already`)
       let left = size

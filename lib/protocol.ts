@@ -157,3 +157,45 @@ export const readFailure = (body: unknown): string | undefined => {
     .map(({ title, detail }) => [title, detail].filter(text => typeof text === 'string').join(': '))
   return [body.message, ...details].filter(text => typeof text === 'string' && text).join('; ')
 }
+
+/** What a refresh of tokens gives. */
+export interface Tokens {
+  readonly accessToken: string
+  readonly refreshToken: string
+  /** How long the access token lives, in ms. */
+  readonly lifetime: number
+}
+
+/** Life of a C2C device's access token, in seconds (Frame.io's C2C guide). */
+const TOKEN_LIFETIME = 28_800
+
+/**
+ * The tokens in the answer to a refresh.
+ *
+ * @throws {RealtimeUploadError} `ERR_BAD_RESPONSE` without both tokens.
+ */
+export const readTokens = (body: unknown): Tokens => {
+  const { access_token, refresh_token, expires_in = TOKEN_LIFETIME } = isObject(body) ? body : {}
+  if (typeof access_token !== 'string' || typeof refresh_token !== 'string') {
+    throw nonsense('a refresh must give an access_token and a refresh_token', body)
+  }
+  const seconds = Number(expires_in)
+  return {
+    accessToken: access_token,
+    refreshToken: refresh_token,
+    lifetime: (seconds > 0 ? seconds : TOKEN_LIFETIME) * 1_000,
+  }
+}
+
+/** Where a call goes. Not `new URL(path, base)`: a path with two slashes first would name a host. */
+export const urlOf = (baseUrl: URL, path: string): string =>
+  baseUrl.origin + baseUrl.pathname.replace(/\/+$/, '') + path
+
+/** A body as JSON; undefined where it is none, such as an empty, cut or HTML body. */
+export const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined // Whoever asked decides what that means.
+  }
+}

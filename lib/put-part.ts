@@ -36,6 +36,16 @@ export interface Receipt {
 /** Bytes of an answer that are read. S3's errors take less than 1 KB. */
 const READ_AT_MOST = 64 * 2 ** 10
 
+/** What to do about a refusal. */
+const HINTS: Readonly<Record<string, string>> = {
+  SignatureDoesNotMatch:
+    '; the URL signs content-type: pass the filetype the asset was created with',
+  BadDigest: "; the part's bytes changed on the way or in this machine's memory",
+}
+
+/** How often S3 may find a part corrupted before it is given up. */
+const MOST_CORRUPTIONS = 3
+
 /** Sends a part until S3 has it. @throws {RealtimeUploadError} when it cannot be sent */
 export const putPart = ({
   part,
@@ -49,6 +59,7 @@ export const putPart = ({
   const details = { assetId: target.assetId, partNumber: number }
   let current: UploadUrl | undefined = url
   let stalls = 0
+  let corruptions = 0
   /** Did S3 deny access, with no word of expiry, although the URL was made after it did so before? */
   let denied = false
 
@@ -62,10 +73,11 @@ export const putPart = ({
       if (!(error instanceof Failure)) throw error
       const { verdict, code } = error.ruling
       if (code === 'ERR_TIMEOUT') stalls++
+      if (code === 'ERR_CORRUPTED' && ++corruptions === MOST_CORRUPTIONS) throw error.asFatal()
       if (verdict !== 'new-url') throw error
       current = undefined
       if (code === 'ERR_URL_EXPIRED') throw error
-      if (denied) throw new Failure({ verdict: 'fatal', code }, error.message, error.details)
+      if (denied) throw error.asFatal()
       denied = true
       throw error
     }
@@ -86,7 +98,7 @@ const putOnce = async (
     dispatcher,
     method: 'PUT',
     url,
-    headers: putHeaders(url, part.size, filetype),
+    headers: putHeaders(url, part, filetype),
     body: part.body(),
     signal,
     allowed,
@@ -98,10 +110,7 @@ const putOnce = async (
   const storageCode = readTag(text, 'Code')
   const message = readTag(text, 'Message')
   const said = [storageCode, message].filter(Boolean).join(': ')
-  const hint =
-    storageCode === 'SignatureDoesNotMatch'
-      ? '; the URL signs content-type: pass the filetype the asset was created with'
-      : ''
+  const hint = HINTS[storageCode] ?? ''
   throw new Failure(
     judgeStorageAnswer(status, storageCode, message),
     `${what}: S3 answered ${status}${said && ` (${said})`}${hint}`,
@@ -115,7 +124,7 @@ const putOnce = async (
  * refuses an `x-amz-*` header that the URL did not sign, and `Authorization` beside a presigned
  * query, so nothing else is sent.
  */
-const putHeaders = (url: string, size: number, filetype: string): Record<string, string> => {
+const putHeaders = (url: string, { size, md5 }: Part, filetype: string): Record<string, string> => {
   const signed = queryOf(url).get('x-amz-signedheaders')
   // The query of a real-time URL was never shown: without a list of signed headers, the headers of
   // the known samples are the best guess.
@@ -124,6 +133,8 @@ const putHeaders = (url: string, size: number, filetype: string): Record<string,
     'content-type': filetype,
     'content-length': String(size),
     ...(acl && { 'x-amz-acl': 'private' }),
+    // Need not be signed, and S3 checks it all the same (AWS, PutObject).
+    ...(md5 !== undefined && { 'content-md5': md5 }),
   }
 }
 

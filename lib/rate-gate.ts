@@ -7,8 +7,20 @@ import { type Gate, type RetryOptions, sleep } from './retry.ts'
 /** Frame.io asks for about a second after a 429, then exponentially more. */
 const FIRST_WAIT = 1_000
 
+/** What Frame.io tells of its leaky bucket with every answer; NaN where it does not. */
+export interface RateLimit {
+  /** Calls it holds: `x-ratelimit-limit`. */
+  readonly limit: number
+  /** Calls there is room for now: `x-ratelimit-remaining`. */
+  readonly remaining: number
+  /** Time in which a full one runs empty, in ms: `x-ratelimit-window`. */
+  readonly window: number
+}
+
 export class RateGate implements Gate {
   #opensAt = 0
+  /** Until when calls that were under way at the last 429 count as part of it. */
+  #refusedUntil = 0
   /** 429 answers since the last call that went through. */
   #refusals = 0
 
@@ -27,12 +39,21 @@ export class RateGate implements Gate {
    */
   close(retry: RetryOptions, retryAfter = 0): number {
     const now = performance.now()
-    if (now >= this.#opensAt) {
-      const wait = FIRST_WAIT * 2 ** this.#refusals++
+    if (now >= this.#refusedUntil) {
+      const wait = FIRST_WAIT * 2 ** Math.min(this.#refusals++, 30)
       const jitter = 1 + Math.random() / 4
       this.hold(Math.min(retry.maxDelay, Math.max(wait * jitter, retryAfter)))
+      this.#refusedUntil = this.#opensAt
     }
-    return Math.ceil(this.#opensAt - now)
+    return Math.ceil(this.#refusedUntil - now)
+  }
+
+  /**
+   * Frame.io said how much room is left. With none the next call waits until the bucket has leaked
+   * for one, instead of running into a 429.
+   */
+  heed({ remaining, limit, window }: RateLimit, { maxDelay }: RetryOptions): void {
+    if (remaining < 1 && limit > 0 && window > 0) this.hold(Math.min(window / limit, maxDelay))
   }
 
   /** Keeps the gate closed for this many ms from now, at least. */

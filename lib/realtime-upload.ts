@@ -3,6 +3,7 @@
  */
 import { Writable } from 'node:stream'
 import { followSignal } from './abort.ts'
+import { tell } from './diagnostics.ts'
 import { AbortError, RealtimeUploadError } from './errors.ts'
 import type { EventMap } from './events.ts'
 import {
@@ -74,7 +75,7 @@ export class RealtimeUpload extends Writable {
 
   constructor(options: RealtimeUploadOptions) {
     const resolved = resolveUploadOptions(options)
-    const { partSize, maxSize, limits, signal } = resolved
+    const { partSize, maxSize, limits, integrity, signal } = resolved
     super({ highWaterMark: 64 * 2 ** 10 })
     this.#options = resolved
     this.#transfer = new Transfer(resolved, {
@@ -90,6 +91,7 @@ export class RealtimeUpload extends Writable {
       this.#transfer.memory,
       part => this.#transfer.admit(part),
       size => this.#checkSize(size),
+      integrity === 'md5',
     )
     const abort = (reason: unknown) => void this.destroy(new AbortError(reason))
     this.#unfollow = signal ? followSignal(signal, abort) : () => {}
@@ -140,6 +142,12 @@ export class RealtimeUpload extends Writable {
 
   override _destroy(error: Error | null, callback: Callback): void {
     const reason = error ?? new AbortError('destroyed')
+    tell('frameio-realtime-upload:done', () => ({
+      assetId: this.#options.assetId,
+      bytes: this.#transfer.counts.bytesUploaded,
+      parts: this.#transfer.counts.partsUploaded,
+      error: this.#result ? undefined : reason,
+    }))
     clearTimeout(this.#progressTimer)
     this.#unfollow()
     this.#settle(reason)
@@ -183,17 +191,21 @@ export class RealtimeUpload extends Writable {
   /** Bytes were taken in. */
   #flowed(): void {
     this.#moved()
-    if (!this.#stalled) return
-    this.#stalled = false
-    this.#emit('resume')
+    if (this.#stalled) this.#stallOrResume('resume')
+  }
+
+  #stallOrResume(event: 'stall' | 'resume'): void {
+    this.#stalled = event === 'stall'
+    const { assetId } = this.#options
+    tell('frameio-realtime-upload:stall', () => ({ assetId, stalled: this.#stalled }))
+    this.#emit(event)
   }
 
   /** The memory is full: the write, and so the source, waits. */
   #hold(goOn: () => void): void {
     this.#transfer.memory.whenRoom(goOn)
     if (this.#stalled) return
-    this.#stalled = true
-    this.#emit('stall')
+    this.#stallOrResume('stall')
   }
 
   #settle(error?: Error): void {

@@ -75,6 +75,8 @@ export const judgeStorageAnswer = (status: number, code: string, message: string
   }
   // S3 says 400 when a body came too slowly or stopped: the one 400 that is transient.
   if (code === 'RequestTimeout') return rule('retry', 'ERR_TIMEOUT')
+  // What arrived is not what was hashed: once may be the network, again and again is the memory.
+  if (code === 'BadDigest') return rule('retry', 'ERR_CORRUPTED')
   // May be an expired URL in other words (some servers leave the message empty), or a proxy's page.
   if (status === 403 && (code === 'AccessDenied' || code === '')) {
     return rule('new-url', 'ERR_STORAGE_REJECTED')
@@ -143,6 +145,11 @@ export class Failure extends Error {
     this.ruling = ruling
     this.details = details
     this.retryAfter = retryAfter
+  }
+
+  /** The same, but no other try is to be made. */
+  asFatal(message = this.message): Failure {
+    return new Failure({ ...this.ruling, verdict: 'fatal' }, message, this.details)
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * Bytes → parts. Copies each byte once, into the blocks it is sent from.
  */
+import { createHash, type Hash } from 'node:crypto'
 import type { BlockAccount } from './blocks.ts'
 import { memoryPart, type Part } from './part.ts'
 import type { PartPlan } from './part-plan.ts'
@@ -14,6 +15,8 @@ export class Splitter {
   readonly #memory: BlockAccount
   readonly #onPart: (part: Part) => void
   readonly #onSize: (size: number) => void
+  readonly #withMd5: boolean
+  #md5: Hash | undefined
   #blocks: Buffer[] = []
   /** Bytes that left as parts. */
   #bytesCut = 0
@@ -27,17 +30,20 @@ export class Splitter {
    * @param memory where blocks come from
    * @param onPart receives each part as soon as it is known whether it is the final one
    * @param onSize told before each part how large it will be, in bytes
+   * @param withMd5 whether each part gets the MD5 of its bytes, taken as they are copied in
    */
   constructor(
     plan: PartPlan,
     memory: BlockAccount,
     onPart: (part: Part) => void,
     onSize: (size: number) => void = () => {},
+    withMd5 = false,
   ) {
     this.#plan = plan
     this.#memory = memory
     this.#onPart = onPart
     this.#onSize = onSize
+    this.#withMd5 = withMd5
   }
 
   /**
@@ -54,6 +60,7 @@ export class Splitter {
       const block = this.#blocks[this.#blocks.length - 1] as Buffer
       const room = Math.min(block.length - used, this.#size - this.#filled)
       const copied = chunk.copy(block, used, at, Math.min(end, at + room))
+      this.#md5?.update(chunk.subarray(at, at + copied))
       this.#filled += copied
       at += copied
     }
@@ -77,6 +84,7 @@ export class Splitter {
     this.#size = this.#plan(this.#bytesCut)
     this.#memory.allowTwo(this.#size)
     this.#onSize(this.#size)
+    if (this.#withMd5) this.#md5 = createHash('md5')
   }
 
   #cut(final: boolean): void {
@@ -85,7 +93,8 @@ export class Splitter {
     this.#filled = 0
     this.#bytesCut += size
     this.parts++
-    this.#onPart(memoryPart({ number: this.parts, size, final }, blocks, () => memory.give(blocks)))
+    const part = { number: this.parts, size, final, md5: this.#md5?.digest('base64') }
+    this.#onPart(memoryPart(part, blocks, () => memory.give(blocks)))
   }
 
   #grow(): boolean {

@@ -3,6 +3,7 @@
  */
 import { checkToken } from './checks.ts'
 import type { Token } from './options.ts'
+import type { RefreshingToken } from './refreshing-token.ts'
 
 export class TokenSource {
   readonly #token: Token
@@ -11,6 +12,11 @@ export class TokenSource {
 
   constructor(token: Token) {
     this.#token = token
+  }
+
+  get #renewAt(): number {
+    const { renewAt } = this.#token as Partial<RefreshingToken>
+    return renewAt ?? Number.POSITIVE_INFINITY
   }
 
   /** Can another token be had when this one is refused? */
@@ -25,6 +31,8 @@ export class TokenSource {
    * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where it returns something that is no token
    */
   get(): Promise<string> {
+    // Ahead of expiry: only a token that is in force, not a question that is still open.
+    if (this.#value !== undefined && performance.now() >= this.#renewAt) this.refuse(this.#value)
     this.#current ??= this.#ask()
     return this.#current
   }

@@ -8,6 +8,7 @@ import type { Api, CallContext } from './api.ts'
 import { BlockAccount, BlockPool } from './blocks.ts'
 import { invalid } from './checks.ts'
 import { apiOf, FrameioClient, type RegisterOptions, registerParts } from './client.ts'
+import { tell } from './diagnostics.ts'
 import type { RealtimeUploadError } from './errors.ts'
 import { DEFAULT_CAP, type FrameioClientOptions, type ResolvedUploadOptions } from './options.ts'
 import type { Part } from './part.ts'
@@ -195,10 +196,15 @@ export class Transfer {
     }
   }
 
-  #register(parts: readonly Part[], total: RegisterOptions): Promise<string[]> {
-    const numbers = parts.map(part => part.number)
+  async #register(parts: readonly Part[], total: RegisterOptions): Promise<string[]> {
+    const partNumbers = parts.map(part => part.number)
     const { assetId } = this.#options
-    return registerParts(this.#api, assetId, parts, total, this.#context('register', numbers))
+    const context = this.#context('register', partNumbers)
+    const start = performance.now()
+    const urls = await registerParts(this.#api, assetId, parts, total, context)
+    const duration = performance.now() - start
+    tell('frameio-realtime-upload:register', () => ({ assetId, partNumbers, duration }))
+    return urls
   }
 
   #context(stage: RetryInfo['stage'], partNumbers: readonly number[]): CallContext {
@@ -208,7 +214,10 @@ export class Transfer {
       onRetry: (attempt, delay, error) => {
         this.counts.retries++
         if (stage === 'put') this.#narrow(error)
-        this.#listener.onRetry({ stage, partNumbers, attempt, delay, error })
+        const info = { stage, partNumbers, attempt, delay, error }
+        const { assetId } = this.#options
+        tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
+        this.#listener.onRetry(info)
       },
     }
   }
@@ -220,6 +229,9 @@ export class Transfer {
     const rate = part.size / Math.max(receipt.duration, 1)
     this.#rate = this.#rate === undefined ? rate : (this.#rate + rate) / 2
     this.#lanes.concurrency = Math.min(this.#lanes.concurrency + 1, this.#options.concurrency)
+    const { assetId } = this.#options
+    const { number: partNumber, size } = part
+    tell('frameio-realtime-upload:put', () => ({ assetId, partNumber, size, ...receipt }))
     this.#listener.onStored(part, receipt)
   }
 

@@ -7,6 +7,7 @@ const partOf = (number: number, final = false): Part => ({
   number,
   size: number * 10,
   final,
+  md5: undefined,
   body: () => [],
   release: () => {},
 })

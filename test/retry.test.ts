@@ -61,7 +61,7 @@ t.test('answers of S3: the whole table', async t => {
     [403, 'SignatureDoesNotMatch', 'They differ', 'fatal', 'ERR_STORAGE_REJECTED'],
     [403, 'InvalidAccessKeyId', '', 'fatal', 'ERR_STORAGE_REJECTED'],
     [400, 'RequestTimeout', 'Your socket was idle', 'retry', 'ERR_TIMEOUT'],
-    [400, 'BadDigest', '', 'fatal', 'ERR_STORAGE_REJECTED'],
+    [400, 'BadDigest', '', 'retry', 'ERR_CORRUPTED'],
     [400, 'InvalidArgument', 'expired is but a word here', 'fatal', 'ERR_STORAGE_REJECTED'],
     [400, '', '', 'fatal', 'ERR_STORAGE_REJECTED'],
     [404, 'NoSuchBucket', '', 'fatal', 'ERR_STORAGE_REJECTED'],

@@ -1,0 +1,52 @@
+/**
+ * Channels of `node:diagnostics_channel`, for monitoring from outside: what a message holds is made
+ * only where somebody listens. Messages hold no token and no URL.
+ */
+import { channel } from 'node:diagnostics_channel'
+import type { RetryInfo } from './transfer.ts'
+
+/** What each channel carries; all durations in ms, all sizes in bytes. */
+export interface DiagnosticMessages {
+  /** A call registered parts. */
+  'frameio-realtime-upload:register': {
+    readonly assetId: string
+    readonly partNumbers: readonly number[]
+    /** To the end of the answer, with all attempts and waits. */
+    readonly duration: number
+  }
+  /** A part is stored. */
+  'frameio-realtime-upload:put': {
+    readonly assetId: string
+    readonly partNumber: number
+    readonly size: number
+    readonly attempts: number
+    /** Of the attempt that succeeded. */
+    readonly duration: number
+  }
+  /** A call or a PUT failed and will be tried again. */
+  'frameio-realtime-upload:retry': RetryInfo & { readonly assetId: string }
+  /** The memory is full and the source is held, or flows again. */
+  'frameio-realtime-upload:stall': { readonly assetId: string; readonly stalled: boolean }
+  /** An upload is over: with an error, or all is stored. */
+  'frameio-realtime-upload:done': {
+    readonly assetId: string
+    readonly bytes: number
+    readonly parts: number
+    readonly error: Error | undefined
+  }
+}
+
+type Name = keyof DiagnosticMessages
+
+const channels = {
+  'frameio-realtime-upload:register': channel('frameio-realtime-upload:register'),
+  'frameio-realtime-upload:put': channel('frameio-realtime-upload:put'),
+  'frameio-realtime-upload:retry': channel('frameio-realtime-upload:retry'),
+  'frameio-realtime-upload:stall': channel('frameio-realtime-upload:stall'),
+  'frameio-realtime-upload:done': channel('frameio-realtime-upload:done'),
+} satisfies Record<Name, unknown>
+
+/** Tells whoever listens; where nobody does, `message` is not even made. */
+export const tell = <N extends Name>(name: N, message: () => DiagnosticMessages[N]): void => {
+  if (channels[name].hasSubscribers) channels[name].publish(message())
+}

@@ -1,0 +1,155 @@
+/**
+ * Access tokens of Camera to Cloud devices and apps that renew themselves, so that a recording of
+ * twelve hours outlives its first token without anybody noticing.
+ */
+import { type Dispatcher, getGlobalDispatcher } from 'undici'
+import { BASE_URL, checkBaseUrl, checkDispatcher, object, refuseUnknown, take } from './checks.ts'
+import { RealtimeUploadError } from './errors.ts'
+import { type Answer, exchange } from './http.ts'
+import { parseJson, readFailure, readTokens, type Tokens, urlOf } from './protocol.ts'
+import { Failure } from './retry.ts'
+
+export interface RefreshingTokenOptions {
+  /** Your C2C client's id. */
+  readonly clientId: string
+  /** Your C2C client's secret; hardware devices have one. */
+  readonly clientSecret?: string | undefined
+  /** The refresh token that was saved last. Each works once. */
+  readonly refreshToken: string
+  /**
+   * Keeps the new refresh token where a crash cannot reach it. It is awaited before anything uses
+   * the new access token; while it fails it is called again, and nothing else is refreshed.
+   */
+  readonly save: (refreshToken: string) => void | Promise<void>
+  /** Frame.io's API: `https`, or `http` on a loopback host. Default `'https://api.frame.io'`. */
+  readonly baseUrl?: string | URL | undefined
+  /** An undici `Dispatcher`. It is never closed for you. Default: undici's global one. */
+  readonly dispatcher?: Dispatcher | undefined
+}
+
+/** A token function that also says when its last token should be replaced. */
+export interface RefreshingToken {
+  (): Promise<string>
+  /** When to ask again, ahead of expiry, on the clock of `performance.now()`. */
+  readonly renewAt: number
+}
+
+/** A token is replaced when a tenth of its life is left, but at most so many ms ahead. */
+const LONGEST_LEAD = 300_000
+
+/** Longest a refresh may take, in ms. */
+const TIMEOUT = 30_000
+
+/**
+ * A `token` for clients and uploads that refreshes itself with Frame.io's `POST /v2/auth/token`:
+ * before the first call, ahead of expiry (a C2C device's token lives eight hours), and after a 401.
+ * The refresh token rotates at each refresh (Frame.io's C2C guide).
+ *
+ * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`. Its calls reject with `ERR_UNAUTHORIZED` where
+ *   Frame.io refuses the refresh token, which ends the upload; anything else is tried again.
+ */
+export const refreshingToken = (options: RefreshingTokenOptions): RefreshingToken => {
+  const settings = resolve(options)
+  const { save } = settings
+  let { refreshToken } = settings
+  /** Tokens that came and are not saved yet: the refresh token they replaced is dead already. */
+  let unsaved: Tokens | undefined
+  let running: Promise<string> | undefined
+  let renewAt = Number.POSITIVE_INFINITY
+
+  const renew = async (): Promise<string> => {
+    unsaved ??= await refresh(settings, refreshToken)
+    const { accessToken, lifetime } = unsaved
+    await save(unsaved.refreshToken)
+    refreshToken = unsaved.refreshToken
+    unsaved = undefined
+    renewAt = performance.now() + lifetime - Math.min(lifetime / 10, LONGEST_LEAD)
+    return accessToken
+  }
+  // Two refreshes at once would each use up the same refresh token, and one of them would lose.
+  const token = (): Promise<string> => {
+    running ??= renew().finally(() => {
+      running = undefined
+    })
+    return running
+  }
+  return Object.defineProperty(token, 'renewAt', { get: () => renewAt }) as RefreshingToken
+}
+
+type Settings = Omit<RefreshingTokenOptions, 'baseUrl' | 'dispatcher'> & {
+  readonly url: string
+  readonly dispatcher: Dispatcher | undefined
+}
+
+const refresh = async (settings: Settings, refreshToken: string): Promise<Tokens> => {
+  const { url, clientId, clientSecret, dispatcher = getGlobalDispatcher() } = settings
+  const form = new URLSearchParams({
+    client_id: clientId,
+    ...(clientSecret !== undefined && { client_secret: clientSecret }),
+    grant_type: 'refresh_token',
+    refresh_token: refreshToken,
+  })
+  const answer = await exchange({
+    dispatcher,
+    method: 'POST',
+    url,
+    headers: {
+      accept: 'application/json',
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: form.toString(),
+    signal: new AbortController().signal,
+    allowed: () => TIMEOUT,
+    readAtMost: 64 * 2 ** 10,
+    what: WHAT,
+    details: {},
+  }).catch(error => {
+    throw error instanceof Failure ? failed(error.message, error.details.cause) : error
+  })
+  const body = parseJson(answer.text)
+  if (answer.status === 200) return readTokens(body)
+  throw refused(answer, readFailure(body))
+}
+
+const WHAT = 'Refreshing the token failed'
+
+const failed = (message: string, cause: unknown) =>
+  new RealtimeUploadError('ERR_NETWORK', message, { cause })
+
+/** Frame.io's own word that this refresh token gets no more tokens is final; all else may pass. */
+const refused = ({ status }: Answer, reason: string | undefined) => {
+  const final = reason !== undefined && status >= 400 && status < 500 && status !== 429
+  return new RealtimeUploadError(
+    final ? 'ERR_UNAUTHORIZED' : 'ERR_SERVER',
+    `${WHAT}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${final ? '; the device or app must be authorised anew' : ''}`,
+    { statusCode: status },
+  )
+}
+
+const resolve = (options: RefreshingTokenOptions): Settings => {
+  object('options', options, 'an object')
+  refuseUnknown('', options, KNOWN)
+  const { clientId, clientSecret, refreshToken, save, baseUrl, dispatcher } = options
+  return {
+    clientId: take('clientId', clientId, 'a non-empty string', isText),
+    clientSecret:
+      clientSecret === undefined ? undefined : checkSecret('clientSecret', clientSecret),
+    refreshToken: checkSecret('refreshToken', refreshToken),
+    save: take('save', save, 'a function', (v): v is typeof save => typeof v === 'function'),
+    url: urlOf(checkBaseUrl(baseUrl ?? BASE_URL), '/v2/auth/token'),
+    dispatcher: dispatcher === undefined ? undefined : checkDispatcher(dispatcher),
+  }
+}
+
+const KNOWN = ['clientId', 'clientSecret', 'refreshToken', 'save', 'baseUrl', 'dispatcher']
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+
+/** What was received is never shown. */
+const checkSecret = (option: string, value: unknown): string => {
+  if (isText(value)) return value
+  throw new RealtimeUploadError(
+    'ERR_INVALID_OPTION',
+    `${option} must be a non-empty string; received ${value === '' ? 'an empty one' : typeof value}`,
+  )
+}
