@@ -4,6 +4,7 @@
 import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Asset } from './assets.ts'
+import type { Credentials } from './credentials.ts'
 import type { FaultList } from './faults.ts'
 import type { Exchange, RequestLog } from './log.ts'
 import type { Settings } from './options.ts'
@@ -16,7 +17,7 @@ import { type Answer, serve } from './wire.ts'
 
 /** What the API works on. */
 export interface Account {
-  token: string
+  readonly credentials: Credentials
   readonly parentId: string
   readonly assets: Map<string, Asset>
   create(asset: NewAsset): Asset
@@ -35,8 +36,10 @@ export const startApi = async (
     const text = await readBody(exchange, MAX_BODY)
     if (res.destroyed) return
     entry.partNumbers = partNumbersIn(text)
-    const known = req.headers.authorization === `Bearer ${account.token}`
-    const room = !known || bucket.take()
+    // A refresh is how a token is had, so it bears none.
+    const isRefresh = route.operation === 'token'
+    const known = isRefresh || account.credentials.accepts(req.headers.authorization)
+    const room = !known || isRefresh || bucket.take()
     for (const [name, value] of Object.entries(bucket.headers())) res.setHeader(name, value)
 
     const fault = faults.due(entry)
@@ -58,6 +61,9 @@ export const startApi = async (
     if (route.operation === 'create') {
       if (route.id !== undefined && route.id !== account.parentId) throw NOT_FOUND('folder')
       return json(200, describe(account.create(readNewAsset(read(req, text), route.device))))
+    }
+    if (route.operation === 'token') {
+      return json(200, account.credentials.refresh(readForm(req, text)))
     }
     if (route.operation === 'other') throw NOT_FOUND('route')
     const asset = account.assets.get(route.id ?? '')
@@ -101,6 +107,13 @@ const download = ({ status, path, filetype }: Asset): Answer => {
   if (status !== 'uploaded') throw new Refusal(409, 'the asset is not uploaded yet')
   if (path === undefined) throw new Refusal(409, "this sandbox discards what it stores: 'discard'")
   return { status: 200, headers: { 'content-type': filetype }, file: path }
+}
+
+const readForm = ({ headers }: IncomingMessage, text = '') => {
+  if (!/^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '')) {
+    throw new Refusal(400, 'content-type must be application/x-www-form-urlencoded')
+  }
+  return text
 }
 
 const read = ({ headers }: IncomingMessage, text: string | undefined) => {

@@ -12,6 +12,7 @@ export interface Settings {
   readonly latency: { readonly api: number; readonly storage: number }
   readonly rateLimit: { readonly limit: number; readonly window: number }
   readonly urlLifetime: number
+  readonly tokenLifetime: number
   readonly bodyTimeout: number
   readonly faults: readonly Fault[]
   readonly limits: Limits
@@ -22,7 +23,7 @@ export const resolveOptions = (options: SandboxOptions): Settings => {
   check('options', options, rules.object)
   checkKeys('options', options, known)
   const { dir, storage = 'disk', urlLifetime = 86_400, bodyTimeout = 20_000, faults = [] } = options
-  const { latency = 0, rateLimit = { limit: 1000, window: 1000 } } = options
+  const { tokenLifetime = 28_800, latency = 0, rateLimit = { limit: 1000, window: 1000 } } = options
 
   check('options.dir', dir, rules.text)
   check('options.storage', storage, oneOf('disk', 'discard'))
@@ -32,6 +33,10 @@ export const resolveOptions = (options: SandboxOptions): Settings => {
   check('options.urlLifetime', urlLifetime, [
     'an integer from 1 to 604,800 (seconds)',
     value => Number.isInteger(value) && within(value, 1, 604_800),
+  ])
+  check('options.tokenLifetime', tokenLifetime, [
+    'a number of seconds over 0',
+    value => typeof value === 'number' && value > 0,
   ])
   check('options.bodyTimeout', bodyTimeout, rules.duration)
   check('options.faults', faults, ['a list', Array.isArray])
@@ -49,6 +54,7 @@ export const resolveOptions = (options: SandboxOptions): Settings => {
     latency: resolveLatency(latency),
     rateLimit,
     urlLifetime,
+    tokenLifetime,
     bodyTimeout,
     faults,
     limits: limitsOf(options),
@@ -61,6 +67,7 @@ const known = [
   'latency',
   'rateLimit',
   'urlLifetime',
+  'tokenLifetime',
   'bodyTimeout',
   'faults',
 ] as const satisfies (keyof SandboxOptions)[]

@@ -14,6 +14,7 @@ export interface Route {
 }
 
 const routes: readonly (readonly [Operation, method: string, path: RegExp])[] = [
+  ['token', 'POST', /^\/v2\/auth\/token$/],
   ['register', 'POST', /^\/v2\/(devices\/)?assets\/([^/]+)\/realtime_upload\/parts$/],
   ['create', 'POST', /^\/v2\/()assets\/([^/]+)\/children$/],
   ['create', 'POST', /^\/v2\/(devices\/)assets$/],

@@ -2,12 +2,13 @@
  * A sandbox: an API and a storage that share a log, a list of faults and nothing else but the seam
  * in storage.ts.
  */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startApi } from './api.ts'
 import { Asset } from './assets.ts'
+import { Credentials } from './credentials.ts'
 import { FaultList } from './faults.ts'
 import { filesIn, nowhere } from './files.ts'
 import { RequestLog } from './log.ts'
@@ -51,7 +52,8 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
     assets.set(asset.id, asset)
     return asset
   }
-  const account = { token: newToken(), parentId: randomUUID(), assets, create }
+  const credentials = new Credentials(settings.tokenLifetime)
+  const account = { credentials, parentId: randomUUID(), assets, create }
   const api = await startApi(settings, { log, faults }, account)
 
   const shutDown = async () => {
@@ -71,8 +73,9 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
     requests: log.entries,
     stats: log.stats,
     get token() {
-      return account.token
+      return credentials.token
     },
+    credentials,
     createAsset(wanted) {
       try {
         return create(readNewAsset({ ...wanted, is_realtime_upload: true }, true))
@@ -82,8 +85,7 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
     },
     asset: id => assets.get(id),
     renewToken() {
-      account.token = newToken()
-      return account.token
+      return credentials.renew()
     },
     close() {
       closed ??= shutDown()
@@ -91,8 +93,6 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
     },
   }
 }
-
-const newToken = () => `sandbox-${randomBytes(24).toString('base64url')}`
 
 /** Where finished files go, and a folder inside for parts that are not yet part of one. */
 const openFolder = async (given: string | undefined) => {

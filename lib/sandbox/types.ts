@@ -29,6 +29,8 @@ export interface SandboxOptions {
   readonly rateLimit?: { readonly limit: number; readonly window: number }
   /** Life of a presigned URL in seconds, 1 to 604,800. Default: 86,400. */
   readonly urlLifetime?: number
+  /** Life of a bearer token in seconds. Default: 28,800, as that of a C2C device. */
+  readonly tokenLifetime?: number
   /** How long the body of a PUT may stand still, in ms, before 400 `RequestTimeout`. Default: 20,000. */
   readonly bodyTimeout?: number
   /** Faults in force from the start. More can be added to `sandbox.faults`. Default: none. */
@@ -41,6 +43,12 @@ export interface Sandbox {
   readonly url: string
   /** The bearer token in force. Random for each sandbox. */
   readonly token: string
+  /** What gets the next bearer token from `POST /v2/auth/token`. The refresh token rotates. */
+  readonly credentials: {
+    readonly clientId: string
+    readonly clientSecret: string
+    readonly refreshToken: string
+  }
   /** A folder in which assets can be created: `POST /v2/assets/<parentId>/children`. */
   readonly parentId: string
   /** Folder of what is stored; a finished file is `<dir>/<asset id>/<name>`. None with `'discard'`. */
@@ -114,7 +122,15 @@ export interface SandboxPart {
 }
 
 /** What a request can ask for. */
-export const OPERATIONS = ['create', 'register', 'get', 'delete', 'download', 'put'] as const
+export const OPERATIONS = [
+  'create',
+  'register',
+  'get',
+  'delete',
+  'download',
+  'put',
+  'token',
+] as const
 
 /** What a request asks for. */
 export type Operation = (typeof OPERATIONS)[number]
