@@ -106,7 +106,13 @@ const putOnce = async (
     what,
     details,
   })
-  if (status === 200) return
+  if (status === 200) {
+    if (text.trim() === '') return
+    // S3 has nothing to say when it has stored an object (AWS, PutObject): this is a proxy's page.
+    const reason = `${what}: the answer is 200, but not S3's: is a proxy or a captive portal on the way?`
+    const ruling = { verdict: 'retry', code: 'ERR_BAD_RESPONSE' } as const
+    throw new Failure(ruling, reason, { ...details, statusCode: status })
+  }
   const storageCode = readTag(text, 'Code')
   const message = readTag(text, 'Message')
   const said = [storageCode, message].filter(Boolean).join(': ')

@@ -14,7 +14,7 @@ import { filesIn, nowhere } from './files.ts'
 import { RequestLog } from './log.ts'
 import { resolveOptions } from './options.ts'
 import { type NewAsset, readNewAsset } from './rules.ts'
-import { startStorage } from './storage.ts'
+import { storageOf } from './storage.ts'
 import type { Sandbox, SandboxOptions } from './types.ts'
 
 /**
@@ -38,7 +38,7 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
 
   const folder = settings.storage === 'discard' ? undefined : await openFolder(settings.dir)
   const files = folder ? filesIn(folder.parts) : nowhere
-  const storage = await startStorage(
+  const storage = await storageOf(options)(
     settings,
     { log, faults, files },
     {

@@ -29,7 +29,7 @@ export interface Storage {
   close(): Promise<void>
 }
 
-/** What a storage tells. */
+/** What a storage tells. One that cannot see a PUT arrive leaves that out. */
 export interface StorageEvents {
   /** A PUT for this part arrived. */
   arrived(assetId: string, number: number): void
@@ -37,11 +37,33 @@ export interface StorageEvents {
   stored(assetId: string, number: number, size: number): void
 }
 
-export const startStorage = async (
-  { urlLifetime, bodyTimeout, latency, limits }: Settings,
-  { log, faults, files }: { log: RequestLog; faults: FaultList; files: PartFiles },
+/** How a storage is started. */
+export type StartStorage = (
+  settings: Settings,
+  shared: { readonly log: RequestLog; readonly faults: FaultList; readonly files: PartFiles },
   events: StorageEvents,
-): Promise<Storage> => {
+) => Promise<Storage>
+
+/**
+ * The one door by which tests put another storage behind the API, such as a real S3: an option under
+ * this key. It is not exported from the package, so no public type shows it.
+ */
+export const STORAGE_DOOR: unique symbol = Symbol('storage')
+
+/** An options object that came through the door. */
+export interface StorageDoor {
+  readonly [STORAGE_DOOR]?: StartStorage
+}
+
+/** How these options want the storage started: the sandbox's own, unless a test brought another. */
+export const storageOf = (options: object): StartStorage =>
+  (options as StorageDoor)[STORAGE_DOOR] ?? startStorage
+
+const startStorage: StartStorage = async (
+  { urlLifetime, bodyTimeout, latency, limits },
+  { log, faults, files },
+  events,
+) => {
   const signer = new Signer(urlLifetime)
 
   const handle = async (exchange: Exchange) => {

@@ -2,7 +2,7 @@
 # OpenStack Swift with its S3 API, on four ports of 127.0.0.1, in a temporary folder.
 #
 #   swift.sh check                               is all there that it needs?
-#   swift.sh run PROXY ACCOUNT CONTAINER OBJECT  says "up" once it answers; ends when its stdin does
+#   swift.sh run PROXY ACCOUNT CONTAINER OBJECT  says "up" once all listen; ends when its stdin does
 #
 # Its stdin is its lifeline: whoever started it may end in any way, even by SIGKILL, and nothing is
 # left behind, no process and no folder.
@@ -108,9 +108,12 @@ CONF
   done
 }
 
-answers() {
-  /usr/bin/python3 -c 'import sys, urllib.request
-urllib.request.urlopen(sys.argv[1], timeout=5)' "http://127.0.0.1:$1/healthcheck" 2>/dev/null
+# Whether somebody listens on all of these ports. A proxy that once found nobody behind it does not
+# look again for a minute, so its own word that it is well would not do.
+listening() {
+  /usr/bin/python3 -c 'import socket, sys
+for port in sys.argv[1:]:
+    socket.create_connection(("127.0.0.1", int(port)), timeout=5).close()' "$@" 2>/dev/null
 }
 
 run() {
@@ -132,7 +135,7 @@ run() {
     "swift-$name-server" "$folder/$name.conf" >"$folder/$name.log" 2>&1 </dev/null &
     servers+=($!)
   done
-  until answers "$1"; do
+  until listening "$@"; do
     for server in "${servers[@]}"; do
       kill -0 "$server" 2>/dev/null || die "Swift did not start: $(cat "$folder"/*.log)"
     done
