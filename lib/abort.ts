@@ -1,5 +1,5 @@
 /**
- * One listener on a caller's signal, however many uploads follow it: Node warns of a leak from the
+ * Following signals. One listener on a caller's signal, however many uploads follow it: Node warns of a leak from the
  * eleventh listener on.
  */
 type Listener = (reason: unknown) => void
@@ -27,3 +27,13 @@ export const followSignal = (signal: AbortSignal, listener: Listener): (() => vo
     followed.delete(signal)
   }
 }
+
+/** What the promise gives, unless the signal aborts first: then its reason, at once. */
+export const unlessAborted = <T>(signal: AbortSignal, promise: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    // Not Promise.race: that would keep every result for as long as the signal lives.
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })

@@ -4,6 +4,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import { Agent, type Dispatcher } from 'undici'
+import { unlessAborted } from './abort.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from './errors.ts'
 import { type Answer, exchange } from './http.ts'
@@ -129,21 +130,17 @@ export class Api {
       const ruling = { verdict: 'retry', code: 'ERR_UNAUTHORIZED' } as const
       return new Failure(ruling, `${what}: the token function ${reason}`, { ...details, cause })
     }
+    const asked = this.#token.get()
     try {
       return await withDeadline(
         signal,
         () => apiTimeout,
-        signal =>
-          new Promise<string>((resolve, reject) => {
-            signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-            this.#token.get().then(resolve, error => {
-              reject(isFinal(error) ? error : fail('failed', error))
-            })
-          }),
+        signal => unlessAborted(signal, asked),
       )
     } catch (error) {
-      if (error !== DEADLINE) throw error
-      this.#token.giveUpWaiting()
+      if (signal.aborted) throw signal.reason
+      if (error !== DEADLINE) throw isFinal(error) ? error : fail('failed', error)
+      this.#token.giveUpWaiting(asked)
       throw fail(`did not answer within apiTimeout (${apiTimeout} ms)`)
     }
   }

@@ -108,7 +108,6 @@ export const checkDispatcher = (value: unknown): Dispatcher =>
   )
 
 export const checkDevice = (value: unknown): ResolvedClientOptions['device'] => {
-  if (value === undefined) return undefined
   const device: Device = object('device', value, 'an object such as { clientVersion: "1.0.0" }')
   refuseUnknown('device.', device, ['clientVersion'])
   return {
@@ -122,7 +121,11 @@ export const checkDevice = (value: unknown): ResolvedClientOptions['device'] => 
 }
 
 export const checkRetry = (value: unknown, defaults: RetryOptions): RetryOptions => {
-  const retry: Partial<RetryOptions> = object('retry', value ?? {}, 'an object')
+  const retry: Partial<RetryOptions> = object(
+    'retry',
+    value === undefined ? {} : value,
+    'an object',
+  )
   refuseUnknown('retry.', retry, ['giveUpAfter', 'minDelay', 'maxDelay'])
   const { giveUpAfter, minDelay, maxDelay } = { ...defaults, ...definedOf(retry) }
   duration('retry.giveUpAfter', giveUpAfter, 'a number of ms, 0 or more, or Infinity', 0, Infinity)

@@ -3,6 +3,7 @@
  * network becomes a Failure stands here, for calls to Frame.io and PUTs alike.
  */
 import { type Dispatcher, request } from 'undici'
+import { unlessAborted } from './abort.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import type { ErrorDetails } from './errors.ts'
 import { Failure, judgeNetworkError } from './retry.ts'
@@ -35,23 +36,25 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
     options
   const start = performance.now()
   try {
-    return await withDeadline(signal, allowed, async signal => {
-      const answer = await request(url, {
-        dispatcher,
-        method,
-        headers,
-        // undici types only Node's streams and buffers, but takes any iterable of bytes.
-        body: body as NonNullable<Dispatcher.DispatchOptions['body']>,
-        signal,
-        // Its own timers have other rules than ours: two clocks would make faults hard to explain.
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      })
-      return {
-        status: answer.statusCode,
-        headers: answer.headers,
-        text: await readText(answer.body, readAtMost),
+    return await withDeadline(signal, allowed, signal => {
+      const ask = async () => {
+        const answer = await request(url, {
+          dispatcher,
+          method,
+          headers,
+          // undici types only Node's streams and buffers, but takes any iterable of bytes.
+          body: body as NonNullable<Dispatcher.DispatchOptions['body']>,
+          signal,
+          // Its own timers have other rules than ours: two clocks would make faults hard to explain.
+          headersTimeout: 0,
+          bodyTimeout: 0,
+        })
+        const text = await readText(answer.body, readAtMost)
+        return { status: answer.statusCode, headers: answer.headers, text }
       }
+      // undici heeds an abort only once it is connected, which takes long where the network is gone.
+      // Until then it does not touch the body, and once aborted it never will.
+      return unlessAborted(signal, ask())
     })
   } catch (error) {
     if (signal.aborted) throw signal.reason

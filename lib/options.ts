@@ -173,8 +173,9 @@ export const resolveClientOptions = (
   return {
     token: checkTokenOption(token),
     baseUrl: checkBaseUrl(baseUrl),
-    device: given.device ? checkDevice(given.device) : defaults.device,
-    dispatcher: given.dispatcher ? checkDispatcher(given.dispatcher) : defaults.dispatcher,
+    device: given.device === undefined ? defaults.device : checkDevice(given.device),
+    dispatcher:
+      given.dispatcher === undefined ? defaults.dispatcher : checkDispatcher(given.dispatcher),
     retry: checkRetry(given.retry, defaults.retry),
     apiTimeout: duration(
       'apiTimeout',

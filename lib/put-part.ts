@@ -94,12 +94,17 @@ const putOnce = async (
   details: { assetId: string; partNumber: number },
 ): Promise<void> => {
   const what = `Sending part ${part.number} of asset ${details.assetId} failed`
+  let isWhole = false
+  const watched = async function* () {
+    yield* part.body()
+    isWhole = true
+  }
   const { status, headers, text } = await exchange({
     dispatcher,
     method: 'PUT',
     url,
     headers: putHeaders(url, part, filetype),
-    body: part.body(),
+    body: watched(),
     signal,
     allowed,
     readAtMost: READ_AT_MOST,
@@ -107,8 +112,8 @@ const putOnce = async (
     details,
   })
   if (status === 200) {
-    if (text.trim() === '') return
-    // S3 has nothing to say when it has stored an object (AWS, PutObject): this is a proxy's page.
+    // S3 answers when it has every byte, and has nothing to say then (AWS, PutObject).
+    if (isWhole && text.trim() === '') return
     const reason = `${what}: the answer is 200, but not S3's: is a proxy or a captive portal on the way?`
     const ruling = { verdict: 'retry', code: 'ERR_BAD_RESPONSE' } as const
     throw new Failure(ruling, reason, { ...details, statusCode: status })

@@ -150,9 +150,9 @@ export class RealtimeUpload extends Writable {
     }))
     clearTimeout(this.#progressTimer)
     this.#unfollow()
-    this.#settle(reason)
     this.#splitter.discard()
     this.#transfer.end(reason).then(() => callback(error), callback)
+    this.#settle(reason)
   }
 
   /** Takes the chunks in, from `offset` of the one at `index`; goes on later where it must wait. */
@@ -173,6 +173,7 @@ export class RealtimeUpload extends Writable {
         at += taken
         this.#bytesThisTurn += taken
         if (taken > 0) this.#flowed()
+        if (this.destroyed) return // By a listener, just now.
         if (at < end) {
           this.#hold(() => this.#pour(chunks, i, at))
           return
@@ -211,7 +212,9 @@ export class RealtimeUpload extends Writable {
   #settle(error?: Error): void {
     const settle = this.#settleWrite
     this.#settleWrite = undefined
-    settle?.(error)
+    // What the writer's own callback throws must not be caught here, nor in another upload that has
+    // just given its memory back.
+    if (settle) process.nextTick(settle, error)
   }
 
   #tooLarge(tooMany: number): RealtimeUploadError {

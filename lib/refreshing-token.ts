@@ -4,7 +4,7 @@
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
 import { BASE_URL, checkBaseUrl, checkDispatcher, object, refuseUnknown, take } from './checks.ts'
-import { RealtimeUploadError } from './errors.ts'
+import { RealtimeUploadError, redact } from './errors.ts'
 import { type Answer, exchange } from './http.ts'
 import { parseJson, readFailure, readTokens, type Tokens, urlOf } from './protocol.ts'
 import { Failure } from './retry.ts'
@@ -108,7 +108,9 @@ const refresh = async (settings: Settings, refreshToken: string): Promise<Tokens
   })
   const body = parseJson(answer.text)
   if (answer.status === 200) return readTokens(body)
-  throw refused(answer, readFailure(body))
+  const reason = readFailure(body)
+  const secrets = [refreshToken, ...(clientSecret === undefined ? [] : [clientSecret])]
+  throw refused(answer, reason && redact(reason, ...secrets))
 }
 
 const WHAT = 'Refreshing the token failed'

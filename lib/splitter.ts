@@ -20,6 +20,7 @@ export class Splitter {
   #blocks: Buffer[] = []
   /** Bytes that left as parts. */
   #bytesCut = 0
+  #discarded = false
   /** Bytes in the part that is filling. */
   #filled = 0
   /** Bytes that part takes when full. */
@@ -55,6 +56,7 @@ export class Splitter {
     while (at < end) {
       // Only here, with a further byte at hand, is it certain that a full part is not the final one.
       if (this.#filled === this.#size) this.#next()
+      if (this.#discarded) break // By whoever heard of the part or the size just now.
       const used = this.#filled % this.#memory.blockSize
       if (used === 0 && !this.#grow()) break
       const block = this.#blocks[this.#blocks.length - 1] as Buffer
@@ -73,10 +75,10 @@ export class Splitter {
     if (this.#filled > 0) this.#cut(true)
   }
 
-  /** Gives the memory of an unfinished part back. */
+  /** Gives the memory of an unfinished part back; nothing is taken in any more. */
   discard(): void {
     this.#memory.give(this.#blocks.splice(0))
-    this.#filled = this.#size = 0
+    this.#discarded = true
   }
 
   #next(): void {

@@ -7,16 +7,16 @@ import type { RefreshingToken } from './refreshing-token.ts'
 
 export class TokenSource {
   readonly #token: Token
-  #current: Promise<string> | undefined
+  /** The token in force. */
   #value: string | undefined
+  /** The question to the function that is open. */
+  #pending: Promise<string> | undefined
+  /** Questions so far, and the last that was answered: an answer to an older one is stale. */
+  #asked = 0
+  #answered = 0
 
   constructor(token: Token) {
     this.#token = token
-  }
-
-  get #renewAt(): number {
-    const { renewAt } = this.#token as Partial<RefreshingToken>
-    return renewAt ?? Number.POSITIVE_INFINITY
   }
 
   /** Can another token be had when this one is refused? */
@@ -26,38 +26,40 @@ export class TokenSource {
 
   /**
    * The token in force; asks the function only where there is none. What the function throws comes
-   * through as it is.
+   * through as it is. Ahead of expiry the function is asked as well, and the old token serves until
+   * it has answered.
    *
    * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where it returns something that is no token
    */
   get(): Promise<string> {
-    // Ahead of expiry: only a token that is in force, not a question that is still open.
-    if (this.#value !== undefined && performance.now() >= this.#renewAt) this.refuse(this.#value)
-    this.#current ??= this.#ask()
-    return this.#current
+    if (this.#value === undefined) return this.#pending ?? this.#ask()
+    const { renewAt = Number.POSITIVE_INFINITY } = this.#token as Partial<RefreshingToken>
+    if (performance.now() >= renewAt && !this.#pending) this.#ask().catch(() => {})
+    return Promise.resolve(this.#value)
   }
 
   /** Frame.io refused this token: the next `get` asks for another, unless somebody has already. */
   refuse(token: string): void {
-    if (token === this.#value) this.#current = this.#value = undefined
+    if (token === this.#value) this.#value = undefined
   }
 
-  /** The function has not answered in time: the next `get` calls it again. */
-  giveUpWaiting(): void {
-    if (this.#value === undefined) this.#current = undefined
+  /** This question has not been answered in time: the next `get` asks again. */
+  giveUpWaiting(asked: Promise<string>): void {
+    if (this.#pending === asked) this.#pending = undefined
   }
 
   #ask(): Promise<string> {
     const token = this.#token
+    const question = ++this.#asked
     const asked = (async () => checkToken(typeof token === 'function' ? await token() : token))()
-    asked.then(
-      value => {
-        if (this.#current === asked) this.#value = value
-      },
-      () => {
-        if (this.#current === asked) this.#current = undefined
-      },
-    )
+    this.#pending = asked
+    const settled = () => this.giveUpWaiting(asked)
+    asked.then(value => {
+      settled()
+      if (question < this.#answered) return
+      this.#answered = question
+      this.#value = value
+    }, settled)
     return asked
   }
 }

@@ -4,6 +4,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import pLimit, { type LimitFunction } from 'p-limit'
+import { unlessAborted } from './abort.ts'
 import type { Api, CallContext } from './api.ts'
 import { BlockAccount, BlockPool } from './blocks.ts'
 import { invalid } from './checks.ts'
@@ -86,8 +87,6 @@ export class Transfer {
   readonly #registrar: Registrar
   readonly #pulse = new Pulse()
   readonly #ending = new AbortController()
-  /** Rejects when the transfer ends early. */
-  readonly #ended: Promise<never>
   /** Requests under way. */
   readonly #requests = new Set<Promise<unknown>>()
   /** Parts on their way, each to its end. None rejects. */
@@ -109,8 +108,10 @@ export class Transfer {
     this.#api = client ? apiOf(client, connection) : apiOf(lender)
     this.#cap = cap
     this.memoryLimit = this.#api.options.memoryLimit
-    const shared = this.memoryLimit === pool.limit
-    this.memory = new BlockAccount(shared ? pool : new BlockPool(this.memoryLimit, pool.blockSize))
+    const ownMemory = client !== undefined && connection.memoryLimit !== undefined
+    this.memory = new BlockAccount(
+      !ownMemory ? pool : new BlockPool(this.memoryLimit, pool.blockSize),
+    )
     this.#lanes = pLimit(concurrency)
     this.#registrar = new Registrar({
       register: (parts, total) => this.#track(this.#register(parts, total)),
@@ -120,13 +121,9 @@ export class Transfer {
     })
     const { signal } = this.#ending
     setMaxListeners(0, signal)
-    this.#ended = new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(signal.reason))
-    })
     const { closing } = this.#api
     if (closing.aborted) throw closing.reason
     closing.addEventListener('abort', () => this.#fail(closing.reason), { signal })
-    this.#ended.catch(() => {}) // Whoever waits hears of it; nobody may be waiting.
   }
 
   /** Takes a part on its way. Its memory is released when it is stored, or the transfer ends. */
@@ -249,7 +246,7 @@ export class Transfer {
   }
 
   #unlessEnded<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([promise, this.#ended])
+    return unlessAborted(this.#ending.signal, promise)
   }
 
   #track<T>(request: Promise<T>): Promise<T> {

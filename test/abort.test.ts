@@ -34,8 +34,10 @@ t.test('a signal can be followed again after all had stopped', async t => {
   const heard: unknown[] = []
   followSignal(ending.signal, reason => heard.push(reason))
   stop() // Stopping twice must not stop who came later.
+  followSignal(ending.signal, reason => heard.push(reason))
+  t.equal(getEventListeners(ending.signal, 'abort').length, 1)
   ending.abort('now')
-  t.strictSame(heard, ['now'])
+  t.strictSame(heard, ['now', 'now'])
 })
 
 t.test('who stops another while being told disturbs nobody', async t => {

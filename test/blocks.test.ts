@@ -1,5 +1,4 @@
-import { mock } from 'node:test'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { BlockAccount, BlockPool } from '../lib/blocks.ts'
 
 const SIZE = 10
@@ -167,23 +166,46 @@ t.test('a closed account is not woken, and what it holds still comes back', asyn
   t.equal(pool.held, 0)
 })
 
+/** Intervals that pass when the test says so. */
+const handClock = (t: Test) => {
+  const jobs = new Map<object, () => void>()
+  const { setInterval, clearInterval } = globalThis
+  t.teardown(() => Object.assign(globalThis, { setInterval, clearInterval }))
+  Object.assign(globalThis, {
+    setInterval: (job: () => void) => {
+      const timer = { unref: () => timer }
+      jobs.set(timer, job)
+      return timer
+    },
+    clearInterval: (timer: object) => jobs.delete(timer),
+  })
+  return {
+    running: () => jobs.size,
+    tick: () => {
+      for (const job of jobs.values()) job()
+    },
+  }
+}
+
 t.test('blocks that are not needed go back to the system after one to two periods', async t => {
-  mock.timers.enable({ apis: ['setInterval'] })
-  t.teardown(() => mock.timers.reset())
+  const intervals = handClock(t)
   const { pool, account } = poolOf(4)
   const one = account()
   one.give(takeUpTo(one, 4))
-  mock.timers.tick(1_000)
+  intervals.tick()
   t.equal(pool.idle, 4 * SIZE, 'they were in use in this period')
 
   const busy = takeUpTo(one, 1)
   one.give(busy)
-  mock.timers.tick(1_000)
+  intervals.tick()
   t.equal(pool.idle, SIZE, 'three were idle for the whole of a period')
-  mock.timers.tick(1_000)
+  intervals.tick()
   t.equal(pool.idle, 0)
 
+  t.equal(intervals.running(), 0, 'with no idle block there is nothing to sweep')
+
   one.give(takeUpTo(one, 2))
-  mock.timers.tick(2_000)
+  intervals.tick()
+  intervals.tick()
   t.equal(pool.idle, 0, 'the sweeping begins again')
 })

@@ -1,5 +1,8 @@
+import { getEventListeners } from 'node:events'
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
+import type { ApiRequest, CallContext } from '../lib/api.ts'
+import { apiOf } from '../lib/client.ts'
 import { type FrameioClient, type FrameioClientOptions, RealtimeUploadError } from '../lib/index.ts'
 import {
   endOf,
@@ -9,6 +12,7 @@ import {
   shown,
   smallUpload,
   targetIn,
+  until,
 } from './support/sandboxes.ts'
 import {
   clientFor,
@@ -572,8 +576,10 @@ t.test('waitUntilUploaded looks until upload_completed_at is set', async t => {
     [200, { ...ASSET, uploaded_at: '2026', upload_completed_at: null }],
     [200, uploaded],
   ])
-  t.match(await client.waitUntilUploaded('a1'), uploaded)
+  const { signal } = new AbortController()
+  t.match(await client.waitUntilUploaded('a1', { signal }), uploaded)
   t.equal(requests.length, 2)
+  t.equal(getEventListeners(signal, 'abort').length, 0, 'nothing is left on the signal')
 })
 
 t.test('waitUntilUploaded fails when Frame.io says that the upload failed', async t => {
@@ -637,6 +643,117 @@ t.test('close ends what runs, and what comes after', async t => {
     }
   }
 })
+
+t.test('close leaves no socket open', async t => {
+  const sandbox = await sandboxFor(t)
+  const { asset } = targetIn(sandbox)
+  const client = clientFor(t, sandbox.url, { token: sandbox.token })
+  await client.getAsset(asset.id)
+  t.equal(sandbox.stats.openSockets, 1)
+  await client.close()
+  await until(() => sandbox.stats.openSockets === 0, 'the socket to be closed')
+})
+
+t.test('an https base URL never leads to an http upload URL', async t => {
+  const { url } = await serve(t, res => json(res, 200, ONE_URL))
+  const agent = new Agent()
+  t.teardown(() => agent.destroy())
+  // No TLS here: what is meant for the https base goes to the server by hand.
+  const dispatcher = agent.compose(
+    dispatch => (options, handler) => dispatch({ ...options, origin: url }, handler),
+  )
+  const client = clientFor(t, 'https://api.example', { dispatcher })
+  t.match(await failureOf(client.registerParts('a1', [PART])), {
+    code: 'ERR_BAD_RESPONSE',
+    message: /upload_urls must be https URLs/,
+  })
+})
+
+/** A call as an upload makes it. */
+const READ: ApiRequest<unknown> = {
+  method: 'GET',
+  path: '/v2/assets/a1',
+  read: body => body,
+  idempotent: true,
+  what: 'Reading failed',
+  details: {},
+}
+
+/** The wait before a second attempt of a call, in ms; the call ends with it. */
+const firstWait = async (client: FrameioClient): Promise<number> => {
+  const ending = new AbortController()
+  let wait = Number.NaN
+  const context: CallContext = {
+    ...apiOf(client).alone,
+    signal: ending.signal,
+    onRetry: (_attempt, delay) => {
+      wait = delay
+      ending.abort(new Error('no further'))
+    },
+  }
+  await failureOf(apiOf(client).call(READ, context))
+  return wait
+}
+
+const SLOW = { giveUpAfter: 600_000, minDelay: 1, maxDelay: 60_000 }
+
+t.test('a call waits as long as Retry-After asks', async t => {
+  for (const status of [429, 503]) {
+    const { client } = await answering(t, [[status, longShape, { 'retry-after': '40' }]], {
+      retry: SLOW,
+    })
+    const wait = await firstWait(client)
+    t.ok(wait > 39_000 && wait <= 40_001, `${status}: ${wait} ms`)
+  }
+})
+
+t.test('after a call that went through, the next 429 waits for a second again', async t => {
+  const { client } = await answering(
+    t,
+    [
+      [429, longShape],
+      [200, ASSET],
+      [429, longShape],
+    ],
+    { retry: SLOW },
+  )
+  await client.getAsset('a1')
+  const wait = await firstWait(client)
+  t.ok(wait >= 900 && wait < 1_400, `${wait} ms`)
+})
+
+t.test(
+  'uploads share the token and the gate of their client, unless theirs is another',
+  async t => {
+    let calls = 0
+    const refusing = { 'retry-after': '60' }
+    const { client, requests } = await answering(
+      t,
+      [
+        [200, ASSET],
+        [429, longShape, refusing],
+        [200, ASSET],
+      ],
+      { retry: SLOW, token: () => `${SECRET}-${++calls}` },
+    )
+    const elsewhere = await serve(t, res => json(res, 200, ASSET))
+    const shared = apiOf(client, { apiTimeout: 5_000 })
+    await client.getAsset('a1')
+    await firstWait(client)
+    t.equal(requests.length, 2)
+    const held = shared.call(READ, shared.alone).catch((error: Error) => error)
+    for (const others of [{ token: 'another' }, { baseUrl: elsewhere.url }]) {
+      const own = apiOf(client, others)
+      t.match(await within(10_000, own.call(READ, own.alone)), ASSET)
+    }
+    t.equal(calls, 1, 'the token was fetched once for all that share it')
+    t.equal(requests.length, 3, 'who shares the gate still waits')
+    t.equal(elsewhere.requests[0]?.headers.authorization, `Bearer ${SECRET}-1`)
+    t.equal(requests[2]?.headers.authorization, 'Bearer another')
+    await client.close()
+    t.match(await held, { code: 'ERR_CLIENT_CLOSED' })
+  },
+)
 
 t.test('a dispatcher that was given is used, and not closed', async t => {
   const { url, requests } = await serve(t, res => json(res, 200, ASSET))

@@ -80,12 +80,17 @@ t.test('what is allowed may grow meanwhile', async t => {
 t.test('no deadline is too long for a timer', async t => {
   const { signal } = new AbortController()
   for (const forever of [Infinity, Number.MAX_VALUE, 2 ** 31, 2 ** 40]) {
+    let asked = 0
     const run = withDeadline(
       signal,
-      () => forever,
+      () => {
+        asked++
+        return forever
+      },
       s => Promise.race([until(s), new Promise(resolve => setTimeout(resolve, 10, 'in time'))]),
     )
     t.equal(await run, 'in time', `${forever} ms`)
+    t.equal(asked, 1, 'a timer that is too long would fire at once, again and again')
   }
 })
 

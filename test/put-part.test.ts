@@ -212,7 +212,9 @@ t.test('an answer that is not XML, or not 200, ends in the right class', async t
   ]
   for (const [status, body, code] of table) {
     const { url } = await serve(t, res => res.writeHead(status, { location: SECRET }).end(body))
-    t.match(await failureOf(put(t, url).receipt), { code, statusCode: status })
+    const error = await failureOf(put(t, url).receipt)
+    t.match(error, { code, statusCode: status })
+    t.equal('storageCode' in (error as object), body.startsWith('<?xml'), 'only what S3 says')
   }
 })
 

@@ -29,6 +29,11 @@ t.test('after a refusal it stays closed for about a second, then for twice as lo
   }
 })
 
+t.test('many who are refused at once do not come back as one', async t => {
+  const waits = Array.from({ length: 50 }, () => new RateGate().close(upTo(HOUR)))
+  t.ok(Math.max(...waits) - Math.min(...waits) > 50, 'waits are spread')
+})
+
 t.test('a call that goes through begins the count again', async t => {
   const gate = await refused(4)
   gate.opened()
@@ -47,6 +52,38 @@ t.test('refusals of calls that were under way together count as one', async t =>
   const first = gate.close(upTo(HOUR))
   const second = gate.close(upTo(HOUR))
   t.ok(second < first + 50, 'what is left of the same wait')
+})
+
+/** How long a fresh gate holds a call after this was heard, in ms; it hangs for no longer than 5 s. */
+const heldAfter = (remaining: number, limit: number, window: number, maxDelay = HOUR) => {
+  const gate = new RateGate()
+  gate.heed({ remaining, limit, window }, upTo(maxDelay))
+  return within(5_000, gate.pass(signal))
+}
+
+t.test(
+  'with no room left the next call waits until there is room for one, up to maxDelay',
+  async t => {
+    t.ok((await heldAfter(0, 2, 80)) >= 39, 'its share of the window')
+    t.ok((await heldAfter(0, 60_000, 60_000)) >= 0, 'not the whole of it')
+    t.ok((await heldAfter(0, 1, 60_000, 20)) >= 19)
+    t.ok((await heldAfter(0.5, 2, 80)) >= 39, 'half a call is none')
+  },
+)
+
+t.test('with room left, or without a word of it, nobody waits', async t => {
+  const { NaN: unknown } = Number
+  for (const [remaining, limit, window] of [
+    [1, 1, 60_000],
+    [5, 10, 60_000],
+    [unknown, 1, 60_000],
+    [0, unknown, 60_000],
+    [0, 1, unknown],
+    [0, 0, 60_000],
+    [0, 1, 0],
+  ] as const) {
+    t.ok((await heldAfter(remaining, limit, window)) < 5_000, `${[remaining, limit, window]}`)
+  }
 })
 
 t.test('all who come while it is closed wait until it opens', async t => {

@@ -73,11 +73,11 @@ t.test('questions at once share one refresh', async t => {
 })
 
 t.test('a token is replaced ahead of its expiry, while an upload goes on', async t => {
-  const sandbox = await sandboxFor(t, { tokenLifetime: 0.4 }, SMALL)
+  const sandbox = await sandboxFor(t, { tokenLifetime: 3 }, SMALL)
   const { upload } = smallUpload(sandbox, { token: refreshingToken(optionsFor(sandbox, [])) })
-  for (let i = 0; i < 30; i++) {
+  for (let i = 0; i < 40; i++) {
     upload.write(bytes(1_001))
-    await new Promise(resolve => setTimeout(resolve, 30))
+    await new Promise(resolve => setTimeout(resolve, 100))
   }
   upload.end()
   t.equal(await endOf(upload), undefined)

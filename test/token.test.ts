@@ -12,7 +12,6 @@ t.test('a string is the token, and no other can be had', async t => {
   t.equal(source.renewable, false)
   t.equal(await source.get(), 'abc')
   source.refuse('abc')
-  source.giveUpWaiting()
   t.equal(await source.get(), 'abc')
 })
 
@@ -70,13 +69,12 @@ const byHand = () => {
 t.test('one that does not answer is asked again after the wait was given up', async t => {
   const { answers, token } = byHand()
   const source = new TokenSource(token)
-  void source.get()
-  source.giveUpWaiting()
+  source.giveUpWaiting(source.get())
   const second = source.get()
   t.equal(answers.length, 2)
   answers[1]?.resolve('second')
   t.equal(await second, 'second')
-  source.giveUpWaiting()
+  source.giveUpWaiting(second)
   t.equal(await source.get(), 'second', 'who has a token gives nothing up')
 })
 
@@ -84,7 +82,7 @@ t.test('a late answer does not keep a refused token in force', async t => {
   const { answers, token } = byHand()
   const source = new TokenSource(token)
   const late = source.get()
-  source.giveUpWaiting()
+  source.giveUpWaiting(late)
   const second = source.get()
   answers[1]?.resolve('second')
   await second
@@ -99,7 +97,7 @@ t.test('a late failure does not disturb the question that replaced it', async t 
   const { answers, token } = byHand()
   const source = new TokenSource(token)
   const late = source.get()
-  source.giveUpWaiting()
+  source.giveUpWaiting(late)
   const second = source.get()
   answers[0]?.reject(new Error('late'))
   await t.rejects(late, { message: 'late' })

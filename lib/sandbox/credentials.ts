@@ -12,24 +12,31 @@ export class Credentials {
   /** Works once: every refresh replaces it. */
   refreshToken = secret('refresh')
   readonly #lifetime: number
-  #expiresAt = 0
+  /** Tokens that are accepted, each with its end on the clock of `performance.now()`. */
+  readonly #accepted = new Map<string, number>()
 
   /** @param lifetime how long a bearer token lives, in seconds */
   constructor(lifetime: number) {
     this.#lifetime = lifetime
-    this.renew()
+    this.#issue()
   }
 
-  /** Puts a new bearer token in force; the old one is refused from now on. */
+  /** Puts a new bearer token in force; every other is refused from now on. */
   renew(): string {
-    this.token = secret('token')
-    this.#expiresAt = performance.now() + this.#lifetime * 1_000
-    return this.token
+    this.#accepted.clear()
+    return this.#issue()
   }
 
-  /** Does this `Authorization` header bear the token in force? */
-  accepts(authorization: string | undefined): boolean {
-    return authorization === `Bearer ${this.token}` && performance.now() < this.#expiresAt
+  /** Does this `Authorization` header bear a token that is accepted? */
+  accepts(authorization = ''): boolean {
+    const expiresAt = this.#accepted.get(/^Bearer (.+)$/.exec(authorization)?.[1] ?? '')
+    return expiresAt !== undefined && performance.now() < expiresAt
+  }
+
+  #issue(): string {
+    this.token = secret('token')
+    this.#accepted.set(this.token, performance.now() + this.#lifetime * 1_000)
+    return this.token
   }
 
   /** `POST /v2/auth/token`: new tokens for the refresh token, which is dead from then on. */
@@ -45,7 +52,8 @@ export class Credentials {
     if (form.get('refresh_token') !== this.refreshToken) throw new Refusal(400, 'invalid_grant')
     this.refreshToken = secret('refresh')
     return {
-      access_token: this.renew(),
+      // The token before it serves to its end, as with OAuth at large.
+      access_token: this.#issue(),
       refresh_token: this.refreshToken,
       token_type: 'bearer',
       expires_in: this.#lifetime,

@@ -30,7 +30,7 @@ has_xattrs() {
 open_folder() {
   local parent
   for parent in "${TMPDIR:-/tmp}" /var/tmp "$PWD"; do
-    folder=$(mktemp -d "$parent/frameio-s3-XXXXXX") || continue
+    folder=$(mktemp -d "$parent/frameio-s3-XXXXXX" 2>/dev/null) || continue
     if has_xattrs "$folder"; then return; fi
     rm -rf "$folder"
   done

@@ -96,5 +96,6 @@ t.test('each stall of a part allows its next attempt twice the time', async t =>
   const [first = 0, second = 0, third = 0] = sandbox.requests
     .filter(({ operation, partNumbers }) => operation === 'put' && partNumbers[0] === 3)
     .map(({ startedAt, endedAt = Number.NaN }) => endedAt - startedAt)
-  t.ok(second > first * 1.5 && third > second * 1.5, `${first}, ${second}, ${third} ms`)
+  // The client's clock starts a little before the server's.
+  t.ok(second >= 70 && third >= 150, `${first}, ${second}, ${third} ms`)
 })
