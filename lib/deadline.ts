@@ -2,16 +2,16 @@
  * An attempt with a deadline, on the monotonic clock.
  */
 
-/** Longest time a Node timer can wait, in ms; anything above would fire at once. */
-const LONGEST_TIMER = 2 ** 31 - 1
+/** How often it is asked again what is allowed, in ms. */
+const LOOK_AGAIN = 500
 
 /** Why an attempt's signal aborted, when it was the deadline. */
 export const DEADLINE: unique symbol = Symbol('deadline')
 
 /**
  * Runs `attempt` with a signal that aborts when `signal` does, or with the reason DEADLINE when the
- * attempt has taken longer than `allowed()` ms. That is asked again whenever the time seems up,
- * since what is allowed may have grown by then.
+ * attempt has taken longer than `allowed()` ms. That is asked again and again, since what is allowed
+ * may grow or shrink meanwhile.
  */
 export const withDeadline = async <T>(
   signal: AbortSignal,
@@ -24,7 +24,7 @@ export const withDeadline = async <T>(
   let timer: NodeJS.Timeout | undefined
   const look = () => {
     const left = start + allowed() - performance.now()
-    if (left > 0) timer = setTimeout(look, Math.min(left, LONGEST_TIMER))
+    if (left > 0) timer = setTimeout(look, Math.min(left, LOOK_AGAIN))
     else controller.abort(DEADLINE)
   }
   signal.throwIfAborted()

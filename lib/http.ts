@@ -15,7 +15,7 @@ export interface Exchange {
   readonly headers: Record<string, string>
   readonly body: string | Iterable<Uint8Array> | AsyncIterable<Uint8Array> | null
   readonly signal: AbortSignal
-  /** How long it may take in all, in ms; asked again whenever that time seems up. */
+  /** How long it may take in all, in ms; asked again and again. */
   readonly allowed: () => number
   /** Bytes of the answer that are read; what comes after is dropped with the connection. */
   readonly readAtMost: number
