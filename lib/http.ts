@@ -2,6 +2,7 @@
  * One request and its answer, with a deadline and a bound on what is read. How a fault of the
  * network becomes a Failure stands here, for calls to Frame.io and PUTs alike.
  */
+import { setTimeout as wait } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
 import { unlessAborted } from './abort.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
@@ -52,9 +53,7 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
         const text = await readText(answer.body, readAtMost)
         return { status: answer.statusCode, headers: answer.headers, text }
       }
-      // undici heeds an abort only once it is connected, which takes long where the network is gone.
-      // Until then it does not touch the body, and once aborted it never will.
-      return unlessAborted(signal, ask())
+      return unlessStuck(signal, ask())
     })
   } catch (error) {
     if (signal.aborted) throw signal.reason
@@ -69,6 +68,26 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
     const unknown =
       ruling.verdict === 'fatal' ? ', which is no fault of the network that is known' : ''
     throw new Failure(ruling, `${what}: ${reason}${unknown}`, { ...details, cause: error })
+  }
+}
+
+/** How long an aborted request gets to come to its own end, in ms. */
+const LINGER = 100
+
+/**
+ * undici heeds an abort only once it is connected, which takes long where the network is gone. Until
+ * then it does not touch the body, and once aborted it never will: so it need not be waited for.
+ */
+const unlessStuck = async <T>(signal: AbortSignal, answer: Promise<T>): Promise<T> => {
+  const end = answer.then(
+    () => {},
+    () => {},
+  )
+  try {
+    return await unlessAborted(signal, answer)
+  } catch (error) {
+    if (signal.aborted) await Promise.race([end, wait(LINGER, undefined, { ref: false })])
+    throw error
   }
 }
 
