@@ -78,6 +78,7 @@ export class Splitter {
   /** Gives the memory of an unfinished part back; nothing is taken in any more. */
   discard(): void {
     this.#memory.give(this.#blocks.splice(0))
+    this.#filled = 0
     this.#discarded = true
   }
 
