@@ -113,7 +113,10 @@ t.test('a link that collapses in mid-upload converges: the upload finishes', asy
   const limits = { minPartSize: 64 * KiB, growthStep: 1, blockSize: 16 * KiB }
   const pace = { bytes: 64 * KiB, ms: 10 }
   const { upload, puts } = await slowServer(t, pace)
-  const { upload: collapsing, seen } = upload({ stallTimeout: 100, retry: QUICK }, limits)
+  const { upload: collapsing, seen } = upload(
+    { stallTimeout: 100, retry: { ...QUICK, giveUpAfter: 60_000 } },
+    limits,
+  )
   collapsing.write(bytes(20 * 64 * KiB))
   await until(() => seen.part.length >= 10, 'ten parts')
   pace.ms = 1_000
