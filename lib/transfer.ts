@@ -129,9 +129,7 @@ export class Transfer {
   /** Takes a part on its way. Its memory is released when it is stored, or the transfer ends. */
   admit(part: Part): void {
     this.counts.partsFilled++
-    const end = this.#send(part)
-      .catch(error => this.#fail(error))
-      .finally(() => this.#parts.delete(end))
+    const end = this.#send(part).finally(() => this.#parts.delete(end))
     this.#parts.add(end)
   }
 
@@ -165,6 +163,9 @@ export class Transfer {
         })
       }
       this.#stored(part, await this.#unlessEnded(this.#lanes(inLane)))
+    } catch (error) {
+      // Before its memory goes back: that would let a source go on into an upload that has failed.
+      this.#fail(error)
     } finally {
       await put?.catch(() => {}) // Until it has settled, its socket may be reading the part's bytes.
       part.release()
