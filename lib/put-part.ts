@@ -94,10 +94,13 @@ const putOnce = async (
   details: { assetId: string; partNumber: number },
 ): Promise<void> => {
   const what = `Sending part ${part.number} of asset ${details.assetId} failed`
-  let isWhole = false
+  let handedOver = 0
   const watched = async function* () {
-    yield* part.body()
-    isWhole = true
+    for await (const slice of part.body()) {
+      // Before the last slice is sent, not after: S3 may answer before the socket tells that it is.
+      handedOver += slice.length
+      yield slice
+    }
   }
   const { status, headers, text } = await exchange({
     dispatcher,
@@ -113,7 +116,7 @@ const putOnce = async (
   })
   if (status === 200) {
     // S3 answers when it has every byte, and has nothing to say then (AWS, PutObject).
-    if (isWhole && text.trim() === '') return
+    if (handedOver === part.size && text.trim() === '') return
     const reason = `${what}: the answer is 200, but not S3's: is a proxy or a captive portal on the way?`
     const ruling = { verdict: 'retry', code: 'ERR_BAD_RESPONSE' } as const
     throw new Failure(ruling, reason, { ...details, statusCode: status })

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
-import { Agent } from 'undici'
+import { Agent, buildConnector } from 'undici'
 import type { RealtimeUploadError } from '../lib/errors.ts'
 import { memoryPart } from '../lib/part.ts'
 import { type PutOptions, putPart, type UploadUrl } from '../lib/put-part.ts'
@@ -387,6 +388,45 @@ t.test('an answer before the body is through ends in the right class', async t =
     const right = code === 'ERR_STORAGE_REJECTED' || (code === 'ERR_NETWORK' && attempts >= 3)
     t.ok(right, `${rest}: ${code} after ${attempts}`)
   }
+})
+
+/** Connects with sockets that are slow to tell that bytes have left, as TLS often is. */
+const slowToDrain = (t: Test) => {
+  const connect = buildConnector({})
+  const dispatcher = new Agent({
+    connect: (options, callback) =>
+      connect(options, (error, socket) => {
+        for (const name of ['_write', '_writev'] as const) {
+          const write = (socket as Socket)[name] as (...args: unknown[]) => void
+          Object.assign(socket as Socket, {
+            [name](...args: unknown[]) {
+              const done = args.pop() as () => void
+              write.call(socket, ...args, () => setTimeout(done, 50))
+            },
+          })
+        }
+        if (error) callback(error, null)
+        else callback(null, socket as Socket)
+      }),
+  })
+  t.teardown(() => dispatcher.destroy())
+  return dispatcher
+}
+
+t.test('an answer that comes before the last slice is seen to have left is a receipt', async t => {
+  const { url, requests } = await serve(t, res => res.end())
+  const { part, data } = randomPart(300_000, 100_000)
+  const { receipt, retries } = put(t, url, { part, dispatcher: slowToDrain(t) })
+  t.match(await receipt, { attempts: 1 })
+  t.strictSame(retries, [])
+  t.ok(only(requests).body.equals(data))
+})
+
+t.test('an answer that comes before the last slice was handed over is none', async t => {
+  const large = randomPart(16 * 2 ** 20, 2 ** 20).part
+  const { url } = await early(t, '200 OK', '', 'ignore')
+  const failure = await within(20_000, failureOf(put(t, url, { part: large }).receipt))
+  t.match(failure, { code: 'ERR_BAD_RESPONSE' })
 })
 
 t.test('an early answer of the sandbox is told from a fault of the network', async t => {
