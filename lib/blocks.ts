@@ -8,6 +8,13 @@
 /** How long a block may lie idle before it goes back to the system: one to two such periods, in ms. */
 const IDLE_PERIOD = 1_000
 
+/** An upload with bytes at hand that waits for its turn. */
+interface Turn {
+  /** Bytes that its part still takes. */
+  readonly missing: number
+  readonly goOn: () => void
+}
+
 /** The blocks of one client and their budget. */
 export class BlockPool {
   /** Size of each block, in bytes. */
@@ -20,6 +27,7 @@ export class BlockPool {
   #spare = 0
   #sweeper: NodeJS.Timeout | undefined
   readonly #waiting = new Set<BlockAccount>()
+  readonly #turns: Turn[] = []
 
   constructor(limit: number, blockSize: number) {
     this.limit = limit
@@ -56,6 +64,27 @@ export class BlockPool {
       this.#waiting.delete(account)
       account.wake()
     }
+  }
+
+  /**
+   * Only for BlockAccount. Within the budget whoever has bytes goes on as soon as the event loop has
+   * had its turn. Beyond it, where uploads live on their allowances, one at a time does, and the one
+   * whose part is next to full first: else hundreds would fill their parts side by side, and hold
+   * gigabytes before the first of them could be sent.
+   */
+  nextTurn(turn: Turn): void {
+    if (this.#held <= this.limit) setImmediate(turn.goOn)
+    else if (this.#turns.push(turn) === 1) setImmediate(this.#giveTurn)
+  }
+
+  readonly #giveTurn = (): void => {
+    let next = 0
+    for (const [index, { missing }] of this.#turns.entries()) {
+      if (missing < (this.#turns[next] as Turn).missing) next = index
+    }
+    const [turn] = this.#turns.splice(next, 1)
+    if (this.#turns.length > 0) setImmediate(this.#giveTurn)
+    turn?.goOn()
   }
 
   /** Only for BlockAccount. */
@@ -116,6 +145,11 @@ export class BlockAccount {
   give(blocks: readonly Buffer[]): void {
     this.#held -= blocks.length * this.blockSize
     this.#pool.give(blocks)
+  }
+
+  /** Calls back when it is this upload's turn to go on, never at once. */
+  nextTurn(turn: Turn): void {
+    this.#pool.nextTurn(turn)
   }
 
   /** Calls back once, as soon as it is worth asking for a block again. */

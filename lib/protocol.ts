@@ -39,7 +39,7 @@ export const LIMITS: Limits = {
   growthDivisor: 900,
   growthStep: MiB,
   growthCap: GiB,
-  blockSize: MiB / 2,
+  blockSize: MiB,
 }
 
 /**

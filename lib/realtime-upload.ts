@@ -181,7 +181,8 @@ export class RealtimeUpload extends Writable {
         if (taken === turn) {
           // Without this a source that is always ready would starve the sockets.
           this.#bytesThisTurn = 0
-          setImmediate(() => this.#pour(chunks, i, at))
+          const { missing } = this.#splitter
+          this.#transfer.memory.nextTurn({ missing, goOn: () => this.#pour(chunks, i, at) })
           return
         }
       }

@@ -47,6 +47,11 @@ export class Splitter {
     this.#withMd5 = withMd5
   }
 
+  /** Bytes that the part that is filling still takes. */
+  get missing(): number {
+    return this.#size - this.#filled
+  }
+
   /**
    * Takes bytes of `chunk` from `start` up to `end`, and says how many: fewer than asked for means
    * that there is no memory now.

@@ -154,6 +154,45 @@ t.test('a waiter within its own allowance is woken though the budget is spent', 
   t.equal(woken, 1)
 })
 
+/** What happens in the next so many turns of the event loop, one string a turn. */
+const watchLoop = async (events: string[], turns: number) => {
+  const seen: string[] = []
+  for (let turn = 0; turn < turns; turn++) {
+    await new Promise(resolve => setImmediate(resolve))
+    seen.push(events.splice(0).join(' '))
+  }
+  return seen
+}
+
+t.test('within the budget all go on at the next turn of the event loop', async t => {
+  const { account } = poolOf(2)
+  const events: string[] = []
+  const upload = account()
+  takeUpTo(upload, 2)
+  for (const missing of [3, 1]) upload.nextTurn({ missing, goOn: () => events.push(`${missing}`) })
+  t.strictSame(events, [], 'never at once')
+  t.strictSame(await watchLoop(events, 2), ['3 1', ''])
+})
+
+t.test('beyond it one at a time does, the one whose part is next to full first', async t => {
+  const { account } = poolOf(1)
+  const events: string[] = []
+  const upload = account()
+  upload.allowTwo(SIZE)
+  takeUpTo(upload, 2)
+  const wait = (name: string, missing: number) =>
+    upload.nextTurn({ missing, goOn: () => events.push(name) })
+  wait('empty', 9)
+  wait('nearly full', 1)
+  wait('half full', 5)
+  wait('nearly full too', 1)
+  t.strictSame(await watchLoop(events, 2), ['nearly full', 'nearly full too'])
+  wait('nearly full again', 1)
+  t.strictSame(await watchLoop(events, 4), ['nearly full again', 'half full', 'empty', ''])
+  wait('later', 9)
+  t.strictSame(await watchLoop(events, 2), ['later', ''], 'the line starts anew')
+})
+
 t.test('a closed account is not woken, and what it holds still comes back', async t => {
   const { pool, account } = poolOf(1)
   const [holder, closed] = [account(), account()]
