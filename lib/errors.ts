@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'ERR_CLIENT_CLOSED'
   /** The stream ended without a byte: Frame.io cannot express a file of 0 bytes. */
   | 'ERR_EMPTY_STREAM'
+  /** The source failed: see `uploadFrom`. */
+  | 'ERR_SOURCE_FAILED'
   /** More than `maxSize` bytes arrived. */
   | 'ERR_STREAM_TOO_LARGE'
   /** Frame.io refused the token (401), or the token function failed. */

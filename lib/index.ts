@@ -11,6 +11,7 @@ export type {
   RealtimeUploadOptions,
   Token,
 } from './options.ts'
+export type { Producer } from './producer.ts'
 export type { Asset } from './protocol.ts'
 export type { Progress, UploadResult } from './realtime-upload.ts'
 export { RealtimeUpload } from './realtime-upload.ts'
@@ -18,3 +19,10 @@ export type { RefreshingToken, RefreshingTokenOptions } from './refreshing-token
 export { refreshingToken } from './refreshing-token.ts'
 export type { RetryOptions } from './retry.ts'
 export type { RetryInfo } from './transfer.ts'
+export type {
+  OnSourceFailure,
+  SourceEnd,
+  UploadFromOptions,
+  UploadFromResult,
+} from './upload-from.ts'
+export { uploadFrom } from './upload-from.ts'

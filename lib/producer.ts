@@ -1,0 +1,114 @@
+/**
+ * A program whose stdout is uploaded, read without garbage.
+ *
+ * Node gives each read of a pipe memory of its own, and to collect that takes more time than to send
+ * the bytes. A socket with `onread` reads into the same few buffers again and again, but the one that
+ * `spawn` makes for a child's stdout cannot be told to. So the child is handed one end of a
+ * connection that was made here, of the kind that `spawn` itself would have made.
+ */
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer, type OnReadOpts, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Readable, Writable } from 'node:stream'
+
+/** A program to be started, whose stdout is the recording. */
+export interface Producer {
+  /** Its name on the PATH, or its file. */
+  readonly command: string
+  readonly args?: readonly string[] | undefined
+  /** As `child_process.spawn` takes them, but for `stdio`. */
+  readonly options?: Omit<SpawnOptions, 'stdio'> | undefined
+  /** What its stdin is: nothing, or that of this process. Default `'ignore'`. */
+  readonly stdin?: 'ignore' | 'inherit' | undefined
+}
+
+/** A producer that runs. */
+export interface Running {
+  readonly child: ChildProcess
+  /** Its stdout. Nothing can be read from it: all goes to the sink. */
+  readonly stdout: Readable
+}
+
+/** Bytes of each buffer: about what the kernel holds for a socket at most. */
+const BUFFER_SIZE = 256 * 2 ** 10
+const BUFFERS = 4
+
+/** Starts a producer, and writes its stdout to `sink`. `sink` is not ended. */
+export const startProducer = async (
+  { command, args = [], options = {}, stdin = 'ignore' }: Producer,
+  sink: Writable,
+): Promise<Running> => {
+  if (!canPair()) {
+    const child = spawn(command, args, { ...options, stdio: [stdin, 'pipe', 'pipe'] })
+    const stdout = child.stdout as Readable
+    stdout.pipe(sink, { end: false })
+    return { child, stdout }
+  }
+  const { near, far } = await socketPair(socket => readInto(sink, socket))
+  try {
+    const child = spawn(command, args, { ...options, stdio: [stdin, far, 'pipe'] })
+    return { child, stdout: near }
+  } catch (error) {
+    near.destroy()
+    throw error
+  } finally {
+    far.destroy() // The child has its own hold of it.
+  }
+}
+
+/**
+ * For a socket's `onread`: writes to `sink` what is read, and reads on into the same buffers.
+ * `sink` must have copied what it was given when it calls back.
+ */
+export const readInto = (sink: Writable, socket: () => Socket): OnReadOpts => {
+  const free: Buffer[] = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(BUFFER_SIZE))
+  let waiting = false
+  return {
+    buffer: () => free.pop() as Buffer,
+    callback: (size, buffer) => {
+      sink.write(buffer.subarray(0, size), () => {
+        free.push(buffer as Buffer)
+        if (!waiting) return
+        waiting = false
+        socket().resume()
+      })
+      // One must be left: the socket asks for its next buffer as soon as this returns.
+      waiting = free.length <= 1
+      return !waiting
+    },
+  }
+}
+
+/** Bytes that the name of a socket may have, on the system that allows the fewest. */
+const LONGEST_NAME = 103
+
+/**
+ * Is there a connection to be made here that a child takes for its stdout? Windows has none, and a
+ * name that is too long would be cut, and stand in a folder that is open to others.
+ */
+const canPair = (): boolean =>
+  process.platform !== 'win32' && Buffer.byteLength(nameIn(`${prefix()}XXXXXX`)) <= LONGEST_NAME
+
+const prefix = () => join(tmpdir(), 'frameio-')
+const nameIn = (folder: string) => join(folder, 'stdout')
+
+/** Two ends of one connection. Only its owner can open the folder it is made in. */
+const socketPair = async (onreadOf: (near: () => Socket) => OnReadOpts) => {
+  const folder = await mkdtemp(prefix())
+  const server = createServer({ pauseOnConnect: true })
+  try {
+    const path = nameIn(folder)
+    server.listen(path)
+    await once(server, 'listening')
+    const accepted = once(server, 'connection')
+    const near: Socket = connect({ path, onread: onreadOf(() => near) })
+    const [far] = (await accepted) as [Socket]
+    return { near, far }
+  } finally {
+    server.close()
+    await rm(folder, { recursive: true })
+  }
+}

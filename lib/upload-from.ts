@@ -1,0 +1,211 @@
+/**
+ * From a source to the end of its upload, with an eye on how the source ended: the stdout of a
+ * program that died ends like any other, and eleven hours that arrived are worth keeping although the
+ * twelfth failed.
+ */
+import { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { setTimeout as wait } from 'node:timers/promises'
+import { invalid, object, refuseUnknown, take } from './checks.ts'
+import { RealtimeUploadError } from './errors.ts'
+import { type Producer, startProducer } from './producer.ts'
+import { RealtimeUpload, type UploadResult } from './realtime-upload.ts'
+
+/** How a source ended. */
+export interface SourceEnd {
+  /** Well: a program with exit code 0, a stream without an error? */
+  readonly ok: boolean
+  /** Of a program that ended by itself. */
+  readonly exitCode: number | undefined
+  /** What ended a program that did not. */
+  readonly signal: NodeJS.Signals | undefined
+  /** The last lines a program wrote to its stderr, where that is a pipe; '' elsewhere. */
+  readonly stderr: string
+  /** The error of a stream, or of a program that could not be started. */
+  readonly error: Error | undefined
+}
+
+/**
+ * What to do with what arrived when its source failed: `'finalise'` the asset with it, so that
+ * nothing is lost, or `'abort'`, and leave the asset unfinished.
+ */
+export type OnSourceFailure = 'finalise' | 'abort'
+
+type OnFailure = OnSourceFailure | ((end: SourceEnd) => OnSourceFailure)
+
+export interface UploadFromOptions {
+  /** Or a function that decides once it is known how the source failed. Default `'finalise'`. */
+  readonly onSourceFailure?: OnFailure | undefined
+}
+
+export interface UploadFromResult extends UploadResult {
+  /** How the source ended: look at `source.ok`. */
+  readonly source: SourceEnd
+}
+
+/** How long the stderr of a program that has ended is read on, in ms: another may hold it open. */
+const LAST_WORDS = 500
+/** Characters of stderr that are kept. */
+const TAIL = 4_096
+
+/**
+ * Uploads everything from a source. The source is a program to be started, whose stdout is then read
+ * at about half the processor time a pipe takes; a `ChildProcess` that was started, of which nobody
+ * has read the stdout; or any `Readable`.
+ *
+ * @example
+ * const { source } = await uploadFrom({ command: 'ffmpeg', args }, upload)
+ * if (!source.ok) console.error('The recording may be cut short:', source.stderr)
+ *
+ * @returns once Frame.io has every byte and a program has ended
+ * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
+ *   failed before its first byte, or `onSourceFailure` says `'abort'`; `ERR_INVALID_OPTION`.
+ *   The source is destroyed, and a program that was started here gets a SIGTERM.
+ */
+export const uploadFrom = async (
+  source: Producer | ChildProcess | Readable,
+  upload: RealtimeUpload,
+  options: UploadFromOptions = {},
+): Promise<UploadFromResult> => {
+  const onFailure = checkArguments(source, upload, options)
+  const uploaded = finished(upload)
+  uploaded.catch(() => {}) // It is awaited once the source has ended.
+  const { stream, program, stop } = await open(source, upload)
+  uploaded.catch(stop)
+
+  const error = await errorOf(stream)
+  if (upload.destroyed) await uploaded // Whatever ended the upload has ended the source as well.
+  const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
+  // A program may have more to do after its stdout: where it cannot matter it is not waited for.
+  const end = onFailure === 'finalise' ? undefined : await ending
+  if (end && !end.ok && decide(onFailure, end) === 'abort') upload.destroy(sourceFailed(end))
+  else upload.end()
+  try {
+    await uploaded
+  } catch (failure) {
+    const isEmpty = failure instanceof RealtimeUploadError && failure.code === 'ERR_EMPTY_STREAM'
+    throw isEmpty && !(await ending).ok ? sourceFailed(await ending) : failure
+  }
+  return { ...(upload.result as UploadResult), source: await ending }
+}
+
+const decide = (onFailure: OnFailure, end: SourceEnd) =>
+  typeof onFailure === 'function' ? onFailure(end) : onFailure
+
+/** Lets the bytes of a source flow to the upload, which is not ended. */
+const open = async (source: Producer | ChildProcess | Readable, upload: RealtimeUpload) => {
+  if (source instanceof Readable) {
+    source.pipe(upload, { end: false })
+    return { stream: source, program: undefined, stop: () => void source.destroy() }
+  }
+  if (source instanceof ChildProcess) {
+    const stream = source.stdout as Readable
+    stream.pipe(upload, { end: false })
+    return { stream, program: new Program(source), stop: () => void stream.destroy() }
+  }
+  const { child, stdout } = await startProducer(source, upload)
+  const stop = () => {
+    stdout.destroy()
+    child.kill()
+  }
+  return { stream: stdout, program: new Program(child), stop }
+}
+
+/** The error that a stream ends with; undefined where all of it came. */
+const errorOf = (stream: Readable): Promise<Error | undefined> =>
+  finished(stream, { writable: false }).then(
+    () => undefined,
+    error => error,
+  )
+
+/** A program, watched from the start: it may end before its stdout does. */
+class Program {
+  readonly #child: ChildProcess
+  readonly #exited: Promise<unknown>
+  #error: Error | undefined
+  #stderr = ''
+
+  constructor(child: ChildProcess) {
+    this.#child = child
+    child.stderr?.on('data', text => {
+      this.#stderr = (this.#stderr + text).slice(-TAIL)
+    })
+    this.#exited = new Promise<void>(resolve => {
+      child.once('exit', () => resolve())
+      child.on('error', error => {
+        if (child.pid !== undefined) return // A signal that could not be sent, say.
+        this.#error = error
+        resolve()
+      })
+    })
+  }
+
+  /** @param streamError what its stdout ended with */
+  async end(streamError: Error | undefined): Promise<SourceEnd> {
+    await this.#exited
+    const { stderr, exitCode, signalCode } = this.#child
+    if (stderr && !stderr.closed) {
+      await Promise.race([once(stderr, 'close'), wait(LAST_WORDS, undefined, { ref: false })])
+    }
+    const error = this.#error ?? streamError
+    return {
+      ok: exitCode === 0 && error === undefined,
+      // Where it could not be started Node makes a number of the reason.
+      exitCode: this.#error ? undefined : (exitCode ?? undefined),
+      signal: signalCode ?? undefined,
+      // A line that was drawn again and again counts once, as it was last.
+      stderr: this.#stderr.replace(/[^\n]*\r(?!\n)/g, '').trim(),
+      error,
+    }
+  }
+}
+
+const endOfStream = (error: Error | undefined): SourceEnd => ({
+  ok: error === undefined,
+  exitCode: undefined,
+  signal: undefined,
+  stderr: '',
+  error,
+})
+
+/** What became of a source, in one sentence. */
+const sourceFailed = ({ exitCode, signal, stderr, error }: SourceEnd): RealtimeUploadError => {
+  const how =
+    exitCode === undefined && signal === undefined
+      ? error?.message
+      : `it ended with ${signal ?? `exit code ${exitCode}`}`
+  const [lastLine] = stderr.split('\n').slice(-1)
+  const message = `The source failed: ${how}${lastLine && ` (${lastLine})`}`
+  return new RealtimeUploadError('ERR_SOURCE_FAILED', message, { cause: error })
+}
+
+const checkArguments = (
+  source: unknown,
+  upload: unknown,
+  options: UploadFromOptions,
+): OnFailure => {
+  if (!(upload instanceof RealtimeUpload)) throw invalid('upload', 'a RealtimeUpload', upload)
+  object('options', options, 'an object')
+  refuseUnknown('', options, ['onSourceFailure'])
+  const { onSourceFailure = 'finalise' } = options
+  const isProducer = typeof (source as Producer | null)?.command === 'string'
+  if (source instanceof ChildProcess) {
+    if (!source.stdout) throw invalid('source', 'a ChildProcess whose stdout is a pipe', source)
+    // Node throws away what nobody had asked for when a child ends.
+    if (source.exitCode !== null || source.signalCode !== null) {
+      throw invalid('source', 'a ChildProcess that has not ended: what it wrote is gone', source)
+    }
+  }
+  if (!isProducer && !(source instanceof Readable || source instanceof ChildProcess)) {
+    throw invalid('source', 'a Readable, a ChildProcess, or { command, args }', source)
+  }
+  return take(
+    'onSourceFailure',
+    onSourceFailure,
+    "'finalise', 'abort', or a function that returns one of them",
+    (value): value is OnFailure =>
+      value === 'finalise' || value === 'abort' || typeof value === 'function',
+  )
+}

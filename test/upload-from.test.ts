@@ -1,0 +1,307 @@
+/**
+ * uploadFrom, with real programs: shells that write, fail, die and linger.
+ */
+import { spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import t, { type Test } from 'tap'
+import {
+  AbortError,
+  RealtimeUpload,
+  type RealtimeUploadOptions,
+  type SourceEnd,
+  uploadFrom,
+} from '../lib/index.ts'
+import type { SandboxOptions } from '../lib/sandbox/index.ts'
+import { bytes, endOf, QUICK, sandboxFor, sha256, until } from './support/sandboxes.ts'
+import { failureOf, within } from './support/servers.ts'
+
+const MiB = 2 ** 20
+/** A guard against hanging, and no more. */
+t.setTimeout(120_000)
+
+const start = async (
+  t: Test,
+  options: Partial<RealtimeUploadOptions> = {},
+  sandboxOptions: SandboxOptions = {},
+) => {
+  const sandbox = await sandboxFor(t, sandboxOptions)
+  const asset = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
+  const upload = new RealtimeUpload({
+    assetId: asset.id,
+    filetype: 'video/mp4',
+    token: sandbox.token,
+    baseUrl: sandbox.url,
+    retry: QUICK,
+    ...options,
+  })
+  t.teardown(() => upload.destroy())
+  upload.on('error', () => {}) // Asked for by endOf, or by uploadFrom.
+  return { sandbox, asset, upload }
+}
+
+/** A program that runs a script of the shell. */
+const shell = (script: string) => ({ command: 'sh', args: ['-c', script] })
+
+/** As a ChildProcess that the caller started. */
+const started = (script: string) => spawn('sh', ['-c', script])
+
+/** Its text, 20 MiB of it, is never the same for long. */
+const LONG = 'seq 1 3000000'
+const longSum = () => {
+  const text = Array.from({ length: 3_000_000 }, (_, index) => `${index + 1}\n`).join('')
+  return { size: text.length, sum: sha256(Buffer.from(text)) }
+}
+
+for (const [name, source] of [
+  ['a program that is started here', () => shell(LONG)],
+  ['a ChildProcess', () => started(LONG)],
+] as const) {
+  t.test(`${name}: every byte arrives`, async t => {
+    const { asset, upload } = await start(t)
+    const result = await uploadFrom(source(), upload)
+    const { size, sum } = longSum()
+    t.match(result, { assetId: asset.id, bytes: size, parts: Math.ceil(size / (5 * MiB)) })
+    t.match(result.source, { ok: true, exitCode: 0, signal: undefined, stderr: '' })
+    await asset.whenUploaded()
+    t.equal(asset.sha256, sum)
+  })
+
+  t.test(`${name}: memory that is full holds it back, and loses nothing`, async t => {
+    const slow = { latency: { storage: 30 } }
+    const { asset, upload } = await start(t, { concurrency: 1, memoryLimit: MiB }, slow)
+    let stalls = 0
+    upload.on('stall', () => stalls++)
+    await uploadFrom(source(), upload)
+    t.ok(stalls > 0)
+    await asset.whenUploaded()
+    t.equal(asset.sha256, longSum().sum)
+  })
+}
+
+t.test('a Readable: every byte arrives', async t => {
+  const { asset, upload } = await start(t)
+  const data = bytes(6 * MiB)
+  const result = await uploadFrom(Readable.from([data], { objectMode: false }), upload)
+  t.match(result.source, { ok: true, exitCode: undefined, error: undefined })
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+})
+
+t.test('a source that failed is finalised with what arrived, and told', async t => {
+  const script = 'echo some bytes; echo one line >&2; echo the reason >&2; exit 3'
+  for (const source of [() => shell(script), () => started(script)]) {
+    const { asset, upload } = await start(t)
+    const result = await uploadFrom(source(), upload)
+    t.equal(result.bytes, 11)
+    const stderr = 'one line\nthe reason'
+    t.match(result.source, { ok: false, exitCode: 3, signal: undefined, stderr })
+    await asset.whenUploaded()
+  }
+  const { asset, upload } = await start(t)
+  const result = await uploadFrom(shell('echo some bytes; kill -9 $$'), upload)
+  t.match(result.source, { ok: false, exitCode: undefined, signal: 'SIGKILL' })
+  await asset.whenUploaded()
+})
+
+t.test('a Readable that failed is finalised with what arrived, and told', async t => {
+  const { asset, upload } = await start(t)
+  const source = new PassThrough()
+  const result = uploadFrom(source, upload)
+  source.write(bytes(1_000))
+  await until(() => upload.progress.bytesReceived === 1_000)
+  source.destroy(new Error('the tape is torn'))
+  t.match(await result, {
+    bytes: 1_000,
+    source: { ok: false, error: { message: 'the tape is torn' } },
+  })
+  await asset.whenUploaded()
+})
+
+t.test('with abort a source that failed leaves the asset unfinished', async t => {
+  const script = 'echo some bytes; echo the reason >&2; exit 3'
+  for (const source of [() => shell(script), () => started(script)]) {
+    const { asset, upload } = await start(t)
+    await t.rejects(uploadFrom(source(), upload, { onSourceFailure: 'abort' }), {
+      code: 'ERR_SOURCE_FAILED',
+      message: 'The source failed: it ended with exit code 3 (the reason)',
+    })
+    t.equal(asset.status, 'created')
+    t.equal(upload.closed, true)
+  }
+  const { upload } = await start(t)
+  const fine = await uploadFrom(shell('echo fine'), upload, { onSourceFailure: 'abort' })
+  t.equal(fine.bytes, 5)
+})
+
+t.test('a function decides once it is known how the source ended', async t => {
+  const ends: SourceEnd[] = []
+  const decide = (verdict: 'finalise' | 'abort') => (end: SourceEnd) => {
+    ends.push(end)
+    return verdict
+  }
+  const one = await start(t)
+  const onSourceFailure = decide('finalise')
+  await uploadFrom(shell('echo kept; exit 9'), one.upload, { onSourceFailure })
+  const other = await start(t)
+  await t.rejects(
+    uploadFrom(shell('echo dropped; exit 8'), other.upload, { onSourceFailure: decide('abort') }),
+    { code: 'ERR_SOURCE_FAILED' },
+  )
+  t.match(ends, [{ exitCode: 9 }, { exitCode: 8 }])
+})
+
+t.test('a source that fails before its first byte says why', async t => {
+  for (const [source, message] of [
+    [
+      () => shell('echo no camera >&2; exit 1'),
+      'The source failed: it ended with exit code 1 (no camera)',
+    ],
+    [() => ({ command: 'no-such-program' }), 'The source failed: spawn no-such-program ENOENT'],
+    [() => started('kill -9 $$'), 'The source failed: it ended with SIGKILL'],
+  ] as const) {
+    const { sandbox, upload } = await start(t)
+    await t.rejects(uploadFrom(source(), upload), { code: 'ERR_SOURCE_FAILED', message })
+    t.equal(sandbox.stats.registrations, 0)
+  }
+  const { upload } = await start(t)
+  await t.rejects(uploadFrom(shell('exit 0'), upload), { code: 'ERR_EMPTY_STREAM' })
+})
+
+t.test('an upload that fails ends the program, and is what is told', async t => {
+  const sandboxOptions = { faults: [{ on: 'put' as const, do: { status: 400 } }] }
+  const { upload } = await start(t, {}, sandboxOptions)
+  const script = 'trap "" PIPE; yes 2>/dev/null; exec sleep 60'
+  const child = started('yes')
+  const gone = new Promise(resolve => child.once('exit', resolve))
+  await t.rejects(within(20_000, uploadFrom(shell(script), upload)), {
+    code: 'ERR_STORAGE_REJECTED',
+  })
+  const other = await start(t, {}, sandboxOptions)
+  await t.rejects(within(20_000, uploadFrom(child, other.upload)), { code: 'ERR_STORAGE_REJECTED' })
+  await within(20_000, gone)
+})
+
+t.test('an abort ends a program that is silent', async t => {
+  const aborting = new AbortController()
+  const { upload } = await start(t, { signal: aborting.signal })
+  const failure = failureOf(uploadFrom(shell('exec sleep 60'), upload))
+  setTimeout(() => aborting.abort(), 100)
+  t.ok((await within(20_000, failure)) instanceof AbortError)
+  t.ok((await endOf(upload)) instanceof AbortError)
+})
+
+t.test('a program that closes its stdout early is waited for, and the upload is not', async t => {
+  const { upload } = await start(t)
+  const result = uploadFrom(shell('echo some bytes; exec >&-; sleep 0.5; exit 4'), upload)
+  await endOf(upload)
+  t.equal(upload.result?.bytes, 11)
+  t.match((await result).source, { ok: false, exitCode: 4 })
+})
+
+t.test('lines that are drawn again and again count once', async t => {
+  const { upload } = await start(t)
+  const script = String.raw`echo x; printf 'frame=1\rframe=2\rframe=3\nthe end\n' >&2; exit 1`
+  const { source } = await uploadFrom(shell(script), upload)
+  t.equal(source.stderr, 'frame=3\nthe end')
+})
+
+t.test('a long stderr is read to its end, and its tail is kept', async t => {
+  const { upload } = await start(t)
+  const { source } = await uploadFrom(shell('echo x; seq 1 100000 >&2; exit 1'), upload)
+  t.ok(source.stderr.endsWith('\n99999\n100000'))
+  t.ok(source.stderr.length <= 4_096)
+})
+
+t.test('an error of a ChildProcess that runs all the same is not its end', async t => {
+  const { upload } = await start(t)
+  const child = started('sleep 0.2; echo some bytes')
+  const result = uploadFrom(child, upload)
+  child.emit('error', new Error('a signal could not be sent'))
+  t.match(await result, { bytes: 11, source: { ok: true } })
+})
+
+t.test('a child that has ended is refused, for Node has thrown away what it wrote', async t => {
+  const { upload } = await start(t)
+  const child = started('echo some bytes; exit 2')
+  await new Promise(resolve => child.once('exit', resolve))
+  await t.rejects(uploadFrom(child, upload), { code: 'ERR_INVALID_OPTION' })
+})
+
+t.test('the environment and the folder of a program can be set', async t => {
+  const { upload } = await start(t)
+  const options = { cwd: '/', env: { ...process.env, TAKE: '7' } }
+  const program = { ...shell('printf %s "$TAKE$PWD"'), options, stdin: 'ignore' as const }
+  t.equal((await uploadFrom(program, upload)).bytes, 2)
+})
+
+t.test('options of spawn that make no sense fail before anything runs', async t => {
+  const { upload } = await start(t)
+  const program = { ...shell('echo x'), options: { cwd: 7 as unknown as string } }
+  await t.rejects(uploadFrom(program, upload), { code: 'ERR_INVALID_ARG_TYPE' })
+})
+
+/** Temporary files go to this folder until the test ends. */
+const temporary = (t: Test, folder: string) => {
+  const { TMPDIR } = process.env
+  process.env.TMPDIR = folder
+  t.teardown(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
+  })
+}
+
+t.test('nothing is left in the folder for temporary files', async t => {
+  const folder = mkdtempSync('/tmp/x')
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const { upload } = await start(t, {}, { storage: 'discard' })
+  temporary(t, folder)
+  await uploadFrom(shell('echo x'), upload)
+  t.strictSame(readdirSync(folder), [])
+})
+
+t.test('where the name of a socket would be too long, a pipe does', async t => {
+  const folder = join(t.testdir(), 'a'.repeat(100))
+  mkdirSync(folder)
+  const { asset, upload } = await start(t)
+  temporary(t, folder)
+  await uploadFrom(shell(LONG), upload)
+  await asset.whenUploaded()
+  t.equal(asset.sha256, longSum().sum)
+  t.strictSame(readdirSync(folder), [])
+})
+
+t.test('arguments that make no sense are told by name', async t => {
+  const { upload } = await start(t)
+  const call = uploadFrom as (...args: unknown[]) => Promise<unknown>
+  const child = spawn('true', { stdio: 'ignore' })
+  for (const [args, message] of [
+    [
+      [null, upload],
+      'source must be a Readable, a ChildProcess, or { command, args }; received null',
+    ],
+    [
+      ['ffmpeg', upload],
+      "source must be a Readable, a ChildProcess, or { command, args }; received 'ffmpeg'",
+    ],
+    [
+      [child, upload],
+      'source must be a ChildProcess whose stdout is a pipe; received an object (ChildProcess)',
+    ],
+    [
+      [shell('x'), new PassThrough()],
+      'upload must be a RealtimeUpload; received an object (PassThrough)',
+    ],
+    [
+      [shell('x'), upload, { onSourceFailure: 'stop' }],
+      "onSourceFailure must be 'finalise', 'abort', or a function that returns one of them; received 'stop'",
+    ],
+    [
+      [shell('x'), upload, { onsourcefailure: 'abort' }],
+      'onsourcefailure is not an option; did you mean onSourceFailure?',
+    ],
+  ] as const) {
+    await t.rejects(call(...args), { code: 'ERR_INVALID_OPTION', message })
+  }
+})
