@@ -17,6 +17,7 @@ import { pathToFileURL } from 'node:url'
 import { Agent, type buildConnector, Client, type Dispatcher } from 'undici'
 import type { ErrorCode, RealtimeUploadOptions } from '../../lib/index.ts'
 import type { Fault, FaultAction, SandboxRequest } from '../../lib/sandbox/index.ts'
+import { SELF_SIGNED } from './self-signed.ts'
 
 export type Stage = 'register' | 'put'
 
@@ -630,13 +631,13 @@ const connectTo = async (mishap: Mishap, portOf: PortOf): Promise<Socket> => {
   }
   if ('connect' in mishap) return connectInVain(mishap.connect)
   const tls = { rejectUnauthorized: true, servername: 'captive.portal', host }
-  const portal = () => createTlsServer(PORTAL)
+  const portal = () => createTlsServer(SELF_SIGNED)
   switch (mishap.tls) {
     case 'self-signed':
       return tlsConnect({ ...tls, port: await portOf('portal', portal) })
     case 'another name': {
       const port = await portOf('portal', portal)
-      return tlsConnect({ ...tls, port, ca: PORTAL.cert, servername: 'api.frame.io' })
+      return tlsConnect({ ...tls, port, ca: SELF_SIGNED.cert, servername: 'api.frame.io' })
     }
     case 'no certificate':
       return tlsConnect({ ...tls, port: await portOf('bare', () => createTlsServer()) })
@@ -692,26 +693,6 @@ const peer = ({ peer: what, at }: Extract<Mishap, { peer: string }>): Server =>
     if (at === 'before the headers') strike()
     else socket.on('data', onData)
   })
-
-/** A captive portal's own certificate, for a hundred years. Its key guards nothing. */
-const PORTAL = {
-  key: `-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgwXQeVEuieVQKD0ql
-H35eK6ggoHJvcypPN2Yo1McoU6uhRANCAAQqflYtwlbgELMcdI/DTGXQItoO8K6Z
-/qYwkllX+JPHmkwPlBiuEikiCoL4jdJmRqm7MUZzEQC6lhtNdRVs0rwA
------END PRIVATE KEY-----`,
-  cert: `-----BEGIN CERTIFICATE-----
-MIIBozCCAUqgAwIBAgIUanQOoGGINSfP1TifQ+5BcEQxGJswCgYIKoZIzj0EAwIw
-GTEXMBUGA1UEAwwOY2FwdGl2ZS5wb3J0YWwwIBcNMjYxMTIzMTA1MzI5WhgPMjEy
-NjEwMzAxMDUzMjlaMBkxFzAVBgNVBAMMDmNhcHRpdmUucG9ydGFsMFkwEwYHKoZI
-zj0CAQYIKoZIzj0DAQcDQgAEKn5WLcJW4BCzHHSPw0xl0CLaDvCumf6mMJJZV/iT
-x5pMD5QYrhIpIgqC+I3SZkapuzFGcxEAupYbTXUVbNK8AKNuMGwwHQYDVR0OBBYE
-FJtr7xAtMGLwzSC2604m3VXlCfloMB8GA1UdIwQYMBaAFJtr7xAtMGLwzSC2604m
-3VXlCfloMA8GA1UdEwEB/wQFMAMBAf8wGQYDVR0RBBIwEIIOY2FwdGl2ZS5wb3J0
-YWwwCgYIKoZIzj0EAwIDRwAwRAIgeIOGE465/ojDzSpXgEg4K+5uS8A5KE9zInIg
-IvMtBmcCIF3sN8f4LYRLrg3rde7QmMU9RDmpCfMd2LhD/BH73yOs
------END CERTIFICATE-----`,
-}
 
 // ── For the README ───────────────────────────────────────────────────────────────────────────────
 

@@ -111,8 +111,23 @@ export const refusal = (): string | false => {
   return status !== 0 && `the kernel refuses: ${String(stderr).trim().split('\n')[0]}`
 }
 
+/** A network namespace, which lives as long as a process in it. */
+export interface Namespace {
+  /** Of that process. */
+  readonly pid: string
+  /** Runs a command in it and returns what it printed. */
+  run(command: string, ...args: string[]): Promise<string>
+}
+
+export const namespaceOf = (pid: number | undefined): Namespace => ({
+  pid: String(pid),
+  run: async (command, ...args) =>
+    (await run('nsenter', ['--target', String(pid), '--net', command, ...args])).stdout,
+})
+
 /** A process in a network namespace of its own. */
 class Peer extends EventEmitter<{ stored: [number]; retry: [Retry]; answer: [FromPeer] }> {
+  readonly namespace: Namespace
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
 
@@ -122,6 +137,7 @@ class Peer extends EventEmitter<{ stored: [number]; retry: [Retry]; answer: [Fro
     this.#child = spawn('unshare', ['--net', process.execPath, '--import=tsx', script], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
+    this.namespace = namespaceOf(this.#child.pid)
     this.#exited = once(this.#child, 'exit')
     this.#exited.then(() => this.emit('answer', { event: 'failed', reason: 'The peer is gone' }))
     this.#child.on('message', (message: FromPeer) => {
@@ -131,10 +147,6 @@ class Peer extends EventEmitter<{ stored: [number]; retry: [Retry]; answer: [Fro
     })
   }
 
-  get pid(): string {
-    return String(this.#child.pid)
-  }
-
   /** Carries an order out; without one, waits until the peer is up. */
   async ask<Answer>(order?: Order): Promise<Answer> {
     const answer = once(this, 'answer')
@@ -142,11 +154,6 @@ class Peer extends EventEmitter<{ stored: [number]; retry: [Retry]; answer: [Fro
     const [message] = (await answer) as [FromPeer]
     if (message.event === 'failed') throw new Error(message.reason)
     return (message.event === 'done' ? message.reply : undefined) as Answer
-  }
-
-  /** Runs a command in this peer's namespace and returns what it printed. */
-  async run(command: string, ...args: string[]): Promise<string> {
-    return (await run('nsenter', ['--target', this.pid, '--net', command, ...args])).stdout
   }
 
   async close(): Promise<void> {
@@ -195,33 +202,30 @@ export interface Network {
 
 /** A network that is taken down with the test. */
 export const networkFor = async (t: Teardown): Promise<Network> => {
-  const uploader = new Peer()
-  const sandbox = new Peer()
-  const peers = [uploader, sandbox]
+  const peers = [new Peer(), new Peer()] as const
+  const [uploader, sandbox] = peers
+  const near = uploader.namespace
   t.teardown(() => Promise.all(peers.map(peer => peer.close())))
   await Promise.all(peers.map(peer => peer.ask()))
-  await lay(uploader, sandbox)
+  await lay(near, sandbox.namespace)
 
   const weather = async (...rule: string[]) => {
     const lines = ['flush chain ip weather input']
     if (rule.length > 0) lines.push(`add rule ip weather input ${rule.join(' ')}`)
-    await Promise.all(peers.map(peer => peer.run('nft', lines.join('\n'))))
+    await Promise.all(peers.map(peer => peer.namespace.run('nft', lines.join('\n'))))
   }
 
   return {
-    rate: async mbit => {
-      const tbf = `tbf rate ${mbit}mbit burst 32kb latency 100ms`.split(' ')
-      await uploader.run('tc', 'qdisc', 'replace', 'dev', WIRE, 'root', ...tbf)
-    },
+    rate: mbit => shape(near, mbit),
     lose: percent => weather(`numgen random mod 1000 < ${percent * 10} drop`),
     swallow: () => weather('drop'),
     // A reset must get through itself.
     reset: () => weather('tcp flags & rst != rst reject with tcp reset'),
     clear: () => weather(),
-    down: async () => void (await uploader.run('ip', 'link', 'set', WIRE, 'down')),
-    up: () => raise(uploader),
+    down: async () => void (await near.run('ip', 'link', 'set', WIRE, 'down')),
+    up: () => raise(near),
     sent: async () => {
-      const lines = (await uploader.run('cat', '/proc/net/dev')).split('\n')
+      const lines = (await near.run('cat', '/proc/net/dev')).split('\n')
       const [, figures = ''] = lines.find(line => line.includes(`${WIRE}:`))?.split(':') ?? []
       return Number(figures.trim().split(/\s+/)[8])
     },
@@ -233,27 +237,33 @@ export const networkFor = async (t: Teardown): Promise<Network> => {
 }
 
 /** Lays the wire between two namespaces, and the chains for the weather on it. */
-const lay = async (uploader: Peer, sandbox: Peer): Promise<void> => {
+export const lay = async (uploader: Namespace, sandbox: Namespace): Promise<void> => {
   const ends = ['name', WIRE, 'netns', uploader.pid, 'type', 'veth']
   await run('ip', ['link', 'add', ...ends, 'peer', 'name', WIRE, 'netns', sandbox.pid])
   await sandbox.run('ip', 'link', 'set', 'lo', 'up')
-  for (const [peer, address] of [
+  for (const [end, address] of [
     [uploader, NEAR],
     [sandbox, FAR],
   ] as const) {
     // Else 127.0.0.1 would be a martian on the wire.
-    await peer.run('sh', '-c', `echo 1 > /proc/sys/net/ipv4/conf/${WIRE}/route_localnet`)
-    await peer.run('ip', 'address', 'add', `${address}/24`, 'dev', WIRE)
+    await end.run('sh', '-c', `echo 1 > /proc/sys/net/ipv4/conf/${WIRE}/route_localnet`)
+    await end.run('ip', 'address', 'add', `${address}/24`, 'dev', WIRE)
     // A veth passes 64 KiB at a time, and one drop would lose it all: packets as on a cable.
-    await peer.run('ip', 'link', 'set', WIRE, 'gso_max_segs', '1', 'up')
+    await end.run('ip', 'link', 'set', WIRE, 'gso_max_segs', '1', 'up')
     const chain = 'add chain ip weather input { type filter hook input priority 0; }'
-    await peer.run('nft', `add table ip weather\n${chain}`)
+    await end.run('nft', `add table ip weather\n${chain}`)
   }
   await raise(uploader)
 }
 
+/** Shapes what the uploader sends, to so many Mbit/s. */
+export const shape = async (uploader: Namespace, mbit: number): Promise<void> => {
+  const tbf = `tbf rate ${mbit}mbit burst 32kb latency 100ms`.split(' ')
+  await uploader.run('tc', 'qdisc', 'replace', 'dev', WIRE, 'root', ...tbf)
+}
+
 /** Takes the uploader's end up. A link that goes down loses its routes. */
-const raise = async (uploader: Peer): Promise<void> => {
+const raise = async (uploader: Namespace): Promise<void> => {
   await uploader.run('ip', 'link', 'set', WIRE, 'up')
   await uploader.run('ip', 'route', 'replace', '127.0.0.1', 'via', FAR, 'dev', WIRE, 'src', NEAR)
 }

@@ -1,0 +1,52 @@
+/**
+ * What a contestant is given, and what it tells.
+ */
+import type { Readable } from 'node:stream'
+
+export interface Job {
+  /** Of the sink. */
+  readonly url: string
+  /** Bytes to upload. */
+  readonly bytes: number
+  /** Bytes of each chunk of the source. */
+  readonly chunkSize: number
+  /** Bytes of each part; absent: the default of the library. */
+  readonly partSize?: number
+  /** Bytes of memory for parts; absent: the default of the library. */
+  readonly memoryLimit?: number
+  /** Bytes a second that the source gives; absent: it is always ready. */
+  readonly rate?: number
+  /** The source is the stdout of another program. */
+  readonly child?: boolean
+  /** Uploads at once, each of so many bytes; absent: one. */
+  readonly uploads?: number
+}
+
+/** Brings the bytes of the source to the sink. */
+export type Contestant = (job: Job, source: () => Readable) => Promise<void>
+
+/** PUTs in flight at once: the default of the library, and so that of all. */
+export const LANES = 4
+
+/** What a run took. */
+export interface Figures {
+  /** From the first byte to the end. */
+  readonly seconds: number
+  /** User and system, of this process alone. */
+  readonly cpuSeconds: number
+  /** Highest resident memory, in MiB. */
+  readonly rss: number
+  /** When the first byte was asked for, in ms since the epoch. */
+  readonly start: number
+  /** Seconds from the end of a source with a rate to the end of the upload. */
+  readonly lag: number
+}
+
+/** A program that writes so many bytes to its stdout, 32 KiB at a time, as ffmpeg does. */
+export const programOf = (bytes: number): string[] => [
+  'dd',
+  'if=/dev/zero',
+  'bs=32k',
+  `count=${bytes / 2 ** 15}`,
+  'status=none',
+]
