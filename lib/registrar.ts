@@ -36,6 +36,7 @@ export class Registrar {
   /** Parts of `#queue` that were sent off and have not left by `startPart`. */
   #ahead = 0
   #busy = false
+  #isDue = false
   #bytes = 0
 
   constructor(options: RegistrarOptions) {
@@ -56,7 +57,14 @@ export class Registrar {
   /** A part that was registered got its lane: there is room for another. */
   startPart(): void {
     this.#ahead--
-    this.#pump()
+    if (this.#isDue) return
+    this.#isDue = true
+    // Not at once: after a call several parts get their lanes one by one, and the next call would
+    // go off with the room that the first of them left.
+    setImmediate(() => {
+      this.#isDue = false
+      this.#pump()
+    })
   }
 
   #enqueue(queue: Waiting[], part: Part): Promise<UploadUrl> {

@@ -42,6 +42,9 @@ const setUp = (options: Partial<RegistrarOptions> = {}) => {
   return { registrar, calls, numbers, answerLast }
 }
 
+/** Waits until the event loop has had its turn. */
+const nextTurn = () => new Promise(resolve => setImmediate(resolve))
+
 t.test('the first part goes at once; those that come meanwhile go together, in order', async t => {
   const { registrar, numbers, answerLast } = setUp()
   const urls = [1, 2, 3].map(number => registrar.add(partOf(number)))
@@ -80,11 +83,24 @@ t.test('no more parts are registered than the window, until lanes take some', as
   await answerLast()
   t.strictSame(numbers(), [[1], [2, 3]], 'three are registered and wait for a lane')
   registrar.startPart()
+  await nextTurn()
   t.strictSame(numbers().at(-1), [4])
   registrar.startPart()
   registrar.startPart()
   await answerLast()
   t.strictSame(numbers().at(-1), [5, 6])
+})
+
+t.test('parts that get their lanes together make room for one call, not for one each', async t => {
+  const { registrar, numbers, answerLast } = setUp({ window: 4 })
+  for (let number = 1; number <= 9; number++) void registrar.add(partOf(number))
+  await answerLast()
+  await answerLast()
+  t.strictSame(numbers(), [[1], [2, 3, 4]])
+  for (let lane = 1; lane <= 3; lane++) registrar.startPart()
+  t.equal(numbers().length, 2, 'not with the room of the first')
+  await nextTurn()
+  t.strictSame(numbers().at(-1), [5, 6, 7])
 })
 
 t.test('the final part goes with the bytes of all parts and the name', async t => {
@@ -113,6 +129,7 @@ t.test(
     await answerLast()
     t.match(await again, { url: 'https://s3/1' })
     registrar.startPart()
+    await nextTurn()
     t.strictSame(numbers(), [[1], [1], [2]])
   },
 )
