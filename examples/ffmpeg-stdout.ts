@@ -1,10 +1,7 @@
 /**
  * What ffmpeg writes becomes an asset while ffmpeg is still writing it.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { pipeline } from 'node:stream/promises'
-import { RealtimeUpload } from 'frameio-realtime-upload'
+import { RealtimeUpload, uploadFrom } from 'frameio-realtime-upload'
 import { findFfmpeg } from './support/ffmpeg.ts'
 import { openTarget } from './support/target.ts'
 
@@ -15,20 +12,15 @@ const codec = ['-c:v', 'libx264', '-preset', 'veryfast', '-pix_fmt', 'yuv420p']
 // Fragments: without them MP4 cannot be written to a pipe.
 const format = ['-movflags', 'frag_keyframe+empty_moov+default_base_moof', '-f', 'mp4', 'pipe:1']
 
-const ffmpeg = spawn(await findFfmpeg(), ['-v', 'error', ...input, ...codec, ...format], {
-  stdio: ['ignore', 'pipe', 'inherit'],
-})
+const ffmpeg = { command: await findFfmpeg(), args: ['-v', 'error', ...input, ...codec, ...format] }
 const upload = new RealtimeUpload({ assetId, filetype: 'video/mp4', token, baseUrl })
 
-const [[exitCode]] = await Promise.all([
-  once(ffmpeg, 'close'),
-  pipeline(ffmpeg.stdout, upload), // done when Frame.io has every byte
-])
-console.log('uploaded', upload.result)
+const { source, ...result } = await uploadFrom(ffmpeg, upload) // done when Frame.io has every byte
+console.log('uploaded', result)
 
-// The stdout of an ffmpeg that died ends like any other: what it wrote is kept, so say so.
-if (exitCode !== 0) {
-  console.error(`ffmpeg failed with exit code ${exitCode}: the recording may be cut short`)
+// What an ffmpeg that died had written is kept, so say so.
+if (!source.ok) {
+  console.error(`ffmpeg failed, and the recording may be cut short:\n${source.stderr}`)
   process.exitCode = 1
 }
 await close()

@@ -17,8 +17,11 @@ export interface StoredPart {
 
 /** Something that does not end the upload but should be known. Each code comes once. */
 export interface UploadWarning {
-  /** `PARTS_OUTGROW_MEMORY`: the stream is so long that two parts no longer fit `memoryLimit`. */
-  readonly code: 'PARTS_OUTGROW_MEMORY'
+  /**
+   * `PARTS_OUTGROW_MEMORY`: the stream is so long that two parts no longer fit `memoryLimit`.
+   * `NOT_STREAMABLE`: see `warnIfNotStreamable`.
+   */
+  readonly code: 'PARTS_OUTGROW_MEMORY' | 'NOT_STREAMABLE'
   readonly message: string
 }
 

@@ -18,8 +18,11 @@ export { RealtimeUpload } from './realtime-upload.ts'
 export type { RefreshingToken, RefreshingTokenOptions } from './refreshing-token.ts'
 export { refreshingToken } from './refreshing-token.ts'
 export type { RetryOptions } from './retry.ts'
+export type { TeeOptions } from './tee.ts'
+export { tee } from './tee.ts'
 export type { RetryInfo } from './transfer.ts'
 export type {
+  Descriptor,
   OnSourceFailure,
   SourceEnd,
   UploadFromOptions,

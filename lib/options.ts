@@ -86,6 +86,11 @@ export interface RealtimeUploadOptions extends ConnectionOptions {
    * arrives otherwise, and it is sent again. Default: none.
    */
   readonly integrity?: 'md5' | undefined
+  /**
+   * Emit a `warning` where the first bytes are of an MP4 or MOV whose index comes last, which does
+   * not play while it is written. Default false.
+   */
+  readonly warnIfNotStreamable?: boolean | undefined
   /** Aborts the upload. */
   readonly signal?: AbortSignal | undefined
 }
@@ -114,6 +119,7 @@ export interface ResolvedUploadOptions {
   readonly maxSize: number
   readonly stallTimeout: number
   readonly integrity: 'md5' | undefined
+  readonly warnIfNotStreamable: boolean
   readonly signal: AbortSignal | undefined
   readonly limits: Limits
 }
@@ -137,13 +143,14 @@ const UPLOAD = [
   'maxSize',
   'stallTimeout',
   'integrity',
+  'warnIfNotStreamable',
   'signal',
 ]
 
 /** PUTs in flight over all uploads of a client, unless told otherwise. */
 export const DEFAULT_CAP = 64
 
-const DEFAULTS = {
+export const DEFAULTS = {
   baseUrl: BASE_URL,
   retry: { giveUpAfter: 600_000, minDelay: 500, maxDelay: 30_000 },
   apiTimeout: 30_000,
@@ -200,6 +207,7 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
   refuseUnknown('', options, [...UPLOAD, ...CONNECTION])
   const limits = limitsOf(options)
   const { assetId, filetype, client, assetName, integrity, signal } = options
+  const { warnIfNotStreamable = false } = options
   return {
     assetId: checkId('assetId', assetId),
     filetype: checkFiletype(filetype),
@@ -232,6 +240,12 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
       integrity === undefined
         ? undefined
         : take('integrity', integrity, "'md5', or left out", v => v === 'md5'),
+    warnIfNotStreamable: take(
+      'warnIfNotStreamable',
+      warnIfNotStreamable,
+      'true or false',
+      v => typeof v === 'boolean',
+    ),
     signal:
       signal === undefined
         ? undefined

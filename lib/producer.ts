@@ -8,8 +8,15 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createReadStream, fstatSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { connect, createServer, type OnReadOpts, type Socket } from 'node:net'
+import {
+  connect,
+  createServer,
+  type OnReadOpts,
+  Socket,
+  type SocketConstructorOpts,
+} from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Readable, Writable } from 'node:stream'
@@ -36,20 +43,29 @@ export interface Running {
 const BUFFER_SIZE = 256 * 2 ** 10
 const BUFFERS = 4
 
-/** Starts a producer, and writes its stdout to `sink`. `sink` is not ended. */
+/**
+ * Starts a producer, and writes its stdout to `sink`, which is not ended.
+ *
+ * @param onSpawn told of it at once
+ */
 export const startProducer = async (
   { command, args = [], options = {}, stdin = 'ignore' }: Producer,
   sink: Writable,
+  onSpawn: (child: ChildProcess) => void,
 ): Promise<Running> => {
-  if (!canPair()) {
+  // Where there is no room for it, in a full or a read-only folder, a pipe does, if at a price.
+  const pair = canPair() && (await socketPair(near => readInto(sink, near)).catch(() => false))
+  if (typeof pair === 'boolean') {
     const child = spawn(command, args, { ...options, stdio: [stdin, 'pipe', 'pipe'] })
+    onSpawn(child)
     const stdout = child.stdout as Readable
     stdout.pipe(sink, { end: false })
     return { child, stdout }
   }
-  const { near, far } = await socketPair(socket => readInto(sink, socket))
+  const { near, far } = pair
   try {
     const child = spawn(command, args, { ...options, stdio: [stdin, far, 'pipe'] })
+    onSpawn(child)
     return { child, stdout: near }
   } catch (error) {
     near.destroy()
@@ -57,6 +73,20 @@ export const startProducer = async (
   } finally {
     far.destroy() // The child has its own hold of it.
   }
+}
+
+/** Writes what an open file or pipe holds to `sink`, which is not ended. */
+export const readDescriptor = (fd: number, sink: Writable): Readable => {
+  const stat = fstatSync(fd)
+  if (process.platform === 'win32' || !(stat.isFIFO() || stat.isSocket())) {
+    const file = createReadStream('', { fd })
+    file.pipe(sink, { end: false })
+    return file
+  }
+  // `onread` is an option of every socket, but the types know it for those that connect alone.
+  const options = { fd, readable: true, writable: false, onread: readInto(sink, () => socket) }
+  const socket: Socket = new Socket(options as SocketConstructorOpts)
+  return socket
 }
 
 /**
@@ -99,16 +129,20 @@ const nameIn = (folder: string) => join(folder, 'stdout')
 const socketPair = async (onreadOf: (near: () => Socket) => OnReadOpts) => {
   const folder = await mkdtemp(prefix())
   const server = createServer({ pauseOnConnect: true })
+  let near: Socket | undefined
   try {
     const path = nameIn(folder)
     server.listen(path)
     await once(server, 'listening')
     const accepted = once(server, 'connection')
-    const near: Socket = connect({ path, onread: onreadOf(() => near) })
-    const [far] = (await accepted) as [Socket]
+    near = connect({ path, onread: onreadOf(() => near as Socket) })
+    const [[far]] = await Promise.all([accepted as Promise<[Socket]>, once(near, 'connect')])
     return { near, far }
+  } catch (error) {
+    near?.destroy()
+    throw error
   } finally {
     server.close()
-    await rm(folder, { recursive: true })
+    await rm(folder, { recursive: true, force: true })
   }
 }

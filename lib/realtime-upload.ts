@@ -13,6 +13,7 @@ import {
 } from './options.ts'
 import { partPlan } from './part-plan.ts'
 import { Splitter } from './splitter.ts'
+import { StreamabilityCheck } from './streamable.ts'
 import { Transfer } from './transfer.ts'
 
 /** Where an upload stands. */
@@ -67,6 +68,8 @@ export class RealtimeUpload extends Writable {
   readonly #unfollow: () => void
   /** The write under way: whoever ends the stream must settle it. */
   #settleWrite: Callback | undefined
+  /** Looks at the first bytes, until they have told. */
+  #streamability: StreamabilityCheck | undefined
   #bytesThisTurn = 0
   #stalled = false
   #warned = false
@@ -93,6 +96,7 @@ export class RealtimeUpload extends Writable {
       size => this.#checkSize(size),
       integrity === 'md5',
     )
+    if (resolved.warnIfNotStreamable) this.#streamability = new StreamabilityCheck()
     const abort = (reason: unknown) => void this.destroy(new AbortError(reason))
     this.#unfollow = signal ? followSignal(signal, abort) : () => {}
     if (signal?.aborted) abort(signal.reason)
@@ -112,11 +116,13 @@ export class RealtimeUpload extends Writable {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
     this.#settleWrite = callback
+    this.#checkStreamability(chunk)
     this.#pour([chunk], 0, 0)
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
     this.#settleWrite = callback
+    for (const { chunk } of chunks) this.#checkStreamability(chunk)
     this.#pour(
       chunks.map(({ chunk }) => chunk),
       0,
@@ -222,6 +228,18 @@ export class RealtimeUpload extends Writable {
     const { maxSize, assetId } = this.#options
     const message = `The stream must have at most maxSize (${maxSize}) bytes; received ${maxSize + tooMany} so far`
     return new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { assetId })
+  }
+
+  #checkStreamability(chunk: Buffer): void {
+    if (!this.#streamability) return
+    const isIndexLast = this.#streamability.push(chunk)
+    if (isIndexLast !== undefined) this.#streamability = undefined
+    if (!isIndexLast) return
+    this.#emit('warning', {
+      code: 'NOT_STREAMABLE',
+      message:
+        'The file has its index (moov) last: it plays once it is whole, and not at all if the recording is cut off. For ffmpeg: -movflags frag_keyframe+empty_moov+default_base_moof',
+    })
   }
 
   #checkSize(size: number): void {

@@ -4,13 +4,13 @@
  * twelfth failed.
  */
 import { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as wait } from 'node:timers/promises'
 import { invalid, object, refuseUnknown, take } from './checks.ts'
 import { RealtimeUploadError } from './errors.ts'
-import { type Producer, startProducer } from './producer.ts'
+import { type Producer, readDescriptor, startProducer } from './producer.ts'
 import { RealtimeUpload, type UploadResult } from './realtime-upload.ts'
 
 /** How a source ended. */
@@ -38,7 +38,16 @@ type OnFailure = OnSourceFailure | ((end: SourceEnd) => OnSourceFailure)
 export interface UploadFromOptions {
   /** Or a function that decides once it is known how the source failed. Default `'finalise'`. */
   readonly onSourceFailure?: OnFailure | undefined
+  /** Told of a program that was started here, to pass signals on to it. */
+  readonly onStart?: ((program: ChildProcess) => void) | undefined
 }
+
+/** A pipe or a file that is open for reading, such as 0, which is stdin. */
+export interface Descriptor {
+  readonly fd: number
+}
+
+type Source = Producer | Descriptor | ChildProcess | Readable
 
 export interface UploadFromResult extends UploadResult {
   /** How the source ended: look at `source.ok`. */
@@ -51,9 +60,9 @@ const LAST_WORDS = 500
 const TAIL = 4_096
 
 /**
- * Uploads everything from a source. The source is a program to be started, whose stdout is then read
- * at about half the processor time a pipe takes; a `ChildProcess` that was started, of which nobody
- * has read the stdout; or any `Readable`.
+ * Uploads everything from a source. The source is a program to be started, or a file descriptor, which
+ * both are read at a third of the processor time that streams take; a `ChildProcess` that runs, of
+ * which nobody has read the stdout; or any `Readable`.
  *
  * @example
  * const { source } = await uploadFrom({ command: 'ffmpeg', args }, upload)
@@ -65,52 +74,76 @@ const TAIL = 4_096
  *   The source is destroyed, and a program that was started here gets a SIGTERM.
  */
 export const uploadFrom = async (
-  source: Producer | ChildProcess | Readable,
+  source: Source,
   upload: RealtimeUpload,
   options: UploadFromOptions = {},
 ): Promise<UploadFromResult> => {
   const onFailure = checkArguments(source, upload, options)
   const uploaded = finished(upload)
   uploaded.catch(() => {}) // It is awaited once the source has ended.
-  const { stream, program, stop } = await open(source, upload)
-  uploaded.catch(stop)
-
-  const error = await errorOf(stream)
-  if (upload.destroyed) await uploaded // Whatever ended the upload has ended the source as well.
-  const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
-  // A program may have more to do after its stdout: where it cannot matter it is not waited for.
-  const end = onFailure === 'finalise' ? undefined : await ending
-  if (end && !end.ok && decide(onFailure, end) === 'abort') upload.destroy(sourceFailed(end))
-  else upload.end()
   try {
-    await uploaded
-  } catch (failure) {
-    const isEmpty = failure instanceof RealtimeUploadError && failure.code === 'ERR_EMPTY_STREAM'
-    throw isEmpty && !(await ending).ok ? sourceFailed(await ending) : failure
+    const { stream, program } = await open(source, upload, uploaded, options.onStart)
+    const error = await errorOf(stream)
+    if (upload.destroyed) await uploaded // Whatever ended the upload has ended the source as well.
+    const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
+    // A program may have more to do after its stdout: where it cannot matter it is not waited for.
+    const end = onFailure === 'finalise' ? undefined : await unlessFailed(uploaded, ending)
+    if (end && !end.ok && decide(onFailure, end) === 'abort') throw sourceFailed(end)
+    upload.end()
+    await uploaded.catch(async failure => {
+      const isEmpty = failure instanceof RealtimeUploadError && failure.code === 'ERR_EMPTY_STREAM'
+      throw isEmpty && !(await ending).ok ? sourceFailed(await ending) : failure
+    })
+    return { ...(upload.result as UploadResult), source: await ending }
+  } catch (error) {
+    upload.destroy(error as Error)
+    await uploaded.catch(() => {}) // Nothing is in flight any more when this fails.
+    throw error
   }
-  return { ...(upload.result as UploadResult), source: await ending }
 }
+
+/** What the second promise gives, unless the first rejects before. */
+const unlessFailed = <T>(first: Promise<unknown>, second: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    first.catch(reject)
+    second.then(resolve, reject)
+  })
 
 const decide = (onFailure: OnFailure, end: SourceEnd) =>
   typeof onFailure === 'function' ? onFailure(end) : onFailure
 
-/** Lets the bytes of a source flow to the upload, which is not ended. */
-const open = async (source: Producer | ChildProcess | Readable, upload: RealtimeUpload) => {
+/** Lets the bytes of a source flow to the upload, which is not ended. Its failure ends the source. */
+const open = async (
+  source: Source,
+  upload: RealtimeUpload,
+  uploaded: Promise<unknown>,
+  onStart: UploadFromOptions['onStart'],
+) => {
+  const flow = (stream: Readable, program?: Program, started?: ChildProcess) => {
+    uploaded.catch(() => {
+      stream.destroy()
+      started?.kill()
+    })
+    return { stream, program }
+  }
   if (source instanceof Readable) {
     source.pipe(upload, { end: false })
-    return { stream: source, program: undefined, stop: () => void source.destroy() }
+    return flow(source)
   }
   if (source instanceof ChildProcess) {
-    const stream = source.stdout as Readable
-    stream.pipe(upload, { end: false })
-    return { stream, program: new Program(source), stop: () => void stream.destroy() }
+    const stdout = source.stdout as Readable
+    stdout.pipe(upload, { end: false })
+    return flow(stdout, new Program(source))
   }
-  const { child, stdout } = await startProducer(source, upload)
-  const stop = () => {
-    stdout.destroy()
-    child.kill()
-  }
-  return { stream: stdout, program: new Program(child), stop }
+  if ('fd' in source) return flow(readDescriptor(source.fd, upload))
+  // Watched from the moment it is spawned: what cannot be started says so in the next one.
+  let program: Program | undefined
+  const { child, stdout } = await startProducer(source, upload, started => {
+    program = new Program(started)
+  })
+  const flowing = flow(stdout, program, child)
+  onStart?.(child)
+  return flowing
 }
 
 /** The error that a stream ends with; undefined where all of it came. */
@@ -125,11 +158,13 @@ class Program {
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
   #error: Error | undefined
+  readonly #decoder = new StringDecoder('utf8')
   #stderr = ''
 
   constructor(child: ChildProcess) {
     this.#child = child
-    child.stderr?.on('data', text => {
+    child.stderr?.on('data', (chunk: Buffer | string) => {
+      const text = typeof chunk === 'string' ? chunk : this.#decoder.write(chunk)
       this.#stderr = (this.#stderr + text).slice(-TAIL)
     })
     this.#exited = new Promise<void>(resolve => {
@@ -147,7 +182,8 @@ class Program {
     await this.#exited
     const { stderr, exitCode, signalCode } = this.#child
     if (stderr && !stderr.closed) {
-      await Promise.race([once(stderr, 'close'), wait(LAST_WORDS, undefined, { ref: false })])
+      const closed = new Promise(resolve => stderr.once('close', resolve))
+      await Promise.race([closed, wait(LAST_WORDS, undefined, { ref: false })])
     }
     const error = this.#error ?? streamError
     return {
@@ -170,15 +206,14 @@ const endOfStream = (error: Error | undefined): SourceEnd => ({
   error,
 })
 
-/** What became of a source, in one sentence. */
-const sourceFailed = ({ exitCode, signal, stderr, error }: SourceEnd): RealtimeUploadError => {
-  const how =
-    exitCode === undefined && signal === undefined
-      ? error?.message
-      : `it ended with ${signal ?? `exit code ${exitCode}`}`
-  const [lastLine] = stderr.split('\n').slice(-1)
-  const message = `The source failed: ${how}${lastLine && ` (${lastLine})`}`
-  return new RealtimeUploadError('ERR_SOURCE_FAILED', message, { cause: error })
+/** How a source that failed ended, as the end of a sentence. Not exported from the package. */
+export const describeEnd = ({ exitCode, signal, error }: SourceEnd): string =>
+  signal ?? (exitCode === undefined ? String(error?.message) : `exit code ${exitCode}`)
+
+const sourceFailed = (end: SourceEnd): RealtimeUploadError => {
+  const [lastLine] = end.stderr.split('\n').slice(-1)
+  const message = `The source failed: ${describeEnd(end)}${lastLine && ` (${lastLine})`}`
+  return new RealtimeUploadError('ERR_SOURCE_FAILED', message, { cause: end.error })
 }
 
 const checkArguments = (
@@ -188,9 +223,13 @@ const checkArguments = (
 ): OnFailure => {
   if (!(upload instanceof RealtimeUpload)) throw invalid('upload', 'a RealtimeUpload', upload)
   object('options', options, 'an object')
-  refuseUnknown('', options, ['onSourceFailure'])
-  const { onSourceFailure = 'finalise' } = options
-  const isProducer = typeof (source as Producer | null)?.command === 'string'
+  refuseUnknown('', options, ['onSourceFailure', 'onStart'])
+  const { onSourceFailure = 'finalise', onStart } = options
+  if (onStart !== undefined) {
+    take('onStart', onStart, 'a function', value => typeof value === 'function')
+  }
+  const { command, fd } = (source ?? {}) as Partial<Producer & Descriptor>
+  const isOther = typeof command === 'string' || Number.isInteger(fd)
   if (source instanceof ChildProcess) {
     if (!source.stdout) throw invalid('source', 'a ChildProcess whose stdout is a pipe', source)
     // Node throws away what nobody had asked for when a child ends.
@@ -198,8 +237,8 @@ const checkArguments = (
       throw invalid('source', 'a ChildProcess that has not ended: what it wrote is gone', source)
     }
   }
-  if (!isProducer && !(source instanceof Readable || source instanceof ChildProcess)) {
-    throw invalid('source', 'a Readable, a ChildProcess, or { command, args }', source)
+  if (!isOther && !(source instanceof Readable || source instanceof ChildProcess)) {
+    throw invalid('source', 'a Readable, a ChildProcess, { command, args } or { fd }', source)
   }
   return take(
     'onSourceFailure',

@@ -1,7 +1,7 @@
 /**
  * uploadFrom, with real programs: shells that write, fail, die and linger.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -125,7 +125,7 @@ t.test('with abort a source that failed leaves the asset unfinished', async t =>
     const { asset, upload } = await start(t)
     await t.rejects(uploadFrom(source(), upload, { onSourceFailure: 'abort' }), {
       code: 'ERR_SOURCE_FAILED',
-      message: 'The source failed: it ended with exit code 3 (the reason)',
+      message: 'The source failed: exit code 3 (the reason)',
     })
     t.equal(asset.status, 'created')
     t.equal(upload.closed, true)
@@ -154,12 +154,9 @@ t.test('a function decides once it is known how the source ended', async t => {
 
 t.test('a source that fails before its first byte says why', async t => {
   for (const [source, message] of [
-    [
-      () => shell('echo no camera >&2; exit 1'),
-      'The source failed: it ended with exit code 1 (no camera)',
-    ],
+    [() => shell('echo no camera >&2; exit 1'), 'The source failed: exit code 1 (no camera)'],
     [() => ({ command: 'no-such-program' }), 'The source failed: spawn no-such-program ENOENT'],
-    [() => started('kill -9 $$'), 'The source failed: it ended with SIGKILL'],
+    [() => started('kill -9 $$'), 'The source failed: SIGKILL'],
   ] as const) {
     const { sandbox, upload } = await start(t)
     await t.rejects(uploadFrom(source(), upload), { code: 'ERR_SOURCE_FAILED', message })
@@ -198,6 +195,43 @@ t.test('a program that closes its stdout early is waited for, and the upload is 
   await endOf(upload)
   t.equal(upload.result?.bytes, 11)
   t.match((await result).source, { ok: false, exitCode: 4 })
+})
+
+t.test('an upload that fails while its program is waited for is not waited for', async t => {
+  const { upload } = await start(t)
+  const script = 'trap "" TERM; echo x; exec >&- 2>&-; exec sleep 60'
+  const onStart = (program: ChildProcess) => t.teardown(() => program.kill('SIGKILL'))
+  const result = uploadFrom(shell(script), upload, { onSourceFailure: 'abort', onStart })
+  await until(() => upload.progress.bytesReceived > 0)
+  setTimeout(() => upload.destroy(new Error('out of a sudden')), 100)
+  await t.rejects(within(20_000, result), { message: 'out of a sudden' })
+})
+
+t.test('callbacks that throw end the upload and the program', async t => {
+  const fail = () => {
+    throw new Error('a mistake')
+  }
+  const one = await start(t)
+  const decided = uploadFrom(shell('echo x; exit 1'), one.upload, { onSourceFailure: fail })
+  await t.rejects(decided, { message: 'a mistake' })
+  t.equal(one.upload.closed, true)
+  const other = await start(t)
+  let pid = 0
+  const onStart = (program: ChildProcess) => {
+    pid = program.pid ?? 0
+    fail()
+  }
+  await t.rejects(uploadFrom(shell('exec sleep 60'), other.upload, { onStart }), {
+    message: 'a mistake',
+  })
+  t.equal(other.upload.closed, true)
+  await until(() => {
+    try {
+      return !process.kill(pid, 0)
+    } catch {
+      return true
+    }
+  }, 'the program to end')
 })
 
 t.test('lines that are drawn again and again count once', async t => {
@@ -240,6 +274,7 @@ t.test('options of spawn that make no sense fail before anything runs', async t 
   const { upload } = await start(t)
   const program = { ...shell('echo x'), options: { cwd: 7 as unknown as string } }
   await t.rejects(uploadFrom(program, upload), { code: 'ERR_INVALID_ARG_TYPE' })
+  t.equal(upload.destroyed, true)
 })
 
 /** Temporary files go to this folder until the test ends. */
@@ -261,15 +296,26 @@ t.test('nothing is left in the folder for temporary files', async t => {
   t.strictSame(readdirSync(folder), [])
 })
 
-t.test('where the name of a socket would be too long, a pipe does', async t => {
-  const folder = join(t.testdir(), 'a'.repeat(100))
-  mkdirSync(folder)
-  const { asset, upload } = await start(t)
-  temporary(t, folder)
-  await uploadFrom(shell(LONG), upload)
-  await asset.whenUploaded()
-  t.equal(asset.sha256, longSum().sum)
-  t.strictSame(readdirSync(folder), [])
+t.test('where there can be no socket a pipe does', async t => {
+  const long = join(t.testdir(), 'a'.repeat(100)) // Its name would be cut.
+  mkdirSync(long)
+  const [one, other, third] = [await start(t), await start(t), await start(t)]
+  for (const [folder, { asset, upload }] of [
+    [long, one],
+    ['/no/such/folder', other],
+  ] as const) {
+    temporary(t, folder)
+    await uploadFrom(shell(LONG), upload)
+    await asset.whenUploaded()
+    t.equal(asset.sha256, longSum().sum)
+  }
+  t.strictSame(readdirSync(long), [])
+  // From a timer: there what cannot be started says so before any promise is settled.
+  temporary(t, long)
+  const missing = new Promise((resolve, reject) => {
+    setTimeout(() => uploadFrom({ command: 'no-such-program' }, third.upload).then(resolve, reject))
+  })
+  await t.rejects(missing, { code: 'ERR_SOURCE_FAILED', message: /ENOENT/ })
 })
 
 t.test('arguments that make no sense are told by name', async t => {
@@ -279,11 +325,11 @@ t.test('arguments that make no sense are told by name', async t => {
   for (const [args, message] of [
     [
       [null, upload],
-      'source must be a Readable, a ChildProcess, or { command, args }; received null',
+      'source must be a Readable, a ChildProcess, { command, args } or { fd }; received null',
     ],
     [
       ['ffmpeg', upload],
-      "source must be a Readable, a ChildProcess, or { command, args }; received 'ffmpeg'",
+      "source must be a Readable, a ChildProcess, { command, args } or { fd }; received 'ffmpeg'",
     ],
     [
       [child, upload],
@@ -297,6 +343,7 @@ t.test('arguments that make no sense are told by name', async t => {
       [shell('x'), upload, { onSourceFailure: 'stop' }],
       "onSourceFailure must be 'finalise', 'abort', or a function that returns one of them; received 'stop'",
     ],
+    [[shell('x'), upload, { onStart: 7 }], 'onStart must be a function; received 7'],
     [
       [shell('x'), upload, { onsourcefailure: 'abort' }],
       'onsourcefailure is not an option; did you mean onSourceFailure?',

@@ -1,0 +1,63 @@
+/**
+ * Bytes go on unchanged while they are uploaded, so that a recording on the local disk does not depend
+ * on whether the upload succeeds.
+ */
+import { Transform } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { invalid, object, refuseUnknown, take } from './checks.ts'
+import { RealtimeUpload } from './realtime-upload.ts'
+
+export interface TeeOptions {
+  /**
+   * When the upload fails, `'stop'` fails this stream with the same error, and `'continue'` lets the
+   * bytes go on without it: look at `upload.errored` afterwards. Default `'stop'`.
+   */
+  readonly onUploadError?: 'stop' | 'continue' | undefined
+}
+
+/**
+ * A `Transform` that passes bytes through unchanged and writes them to `upload` as well. It ends when
+ * the upload has finished, or failed with `'continue'`. While the upload's memory is full it holds
+ * its source, and both wait, until the network is back or the upload gives up (`retry.giveUpAfter`).
+ * Destroyed, as by a failure downstream, it aborts the upload.
+ *
+ * @example
+ * const through = tee(upload, { onUploadError: 'continue' })
+ * await pipeline(camera, through, createWriteStream('A001.mp4'))
+ * if (upload.errored) console.error('Only the local file is whole:', upload.errored)
+ *
+ * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`
+ */
+export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform => {
+  if (!(upload instanceof RealtimeUpload)) throw invalid('upload', 'a RealtimeUpload', upload)
+  object('options', options, 'an object')
+  refuseUnknown('', options, ['onUploadError'])
+  const { onUploadError = 'stop' } = options
+  take(
+    'onUploadError',
+    onUploadError,
+    "'stop' or 'continue'",
+    (value): value is string => value === 'stop' || value === 'continue',
+  )
+  const uploaded = finished(upload)
+  const through = new Transform({
+    transform(chunk, _encoding, callback) {
+      if (upload.destroyed) callback(null, chunk)
+      // Whether it failed is for the upload to say, once and for all.
+      else upload.write(chunk, () => callback(null, chunk))
+    },
+    flush(callback) {
+      if (!upload.destroyed) upload.end()
+      const done = () => callback()
+      uploaded.then(done, onUploadError === 'continue' ? done : callback)
+    },
+    destroy(error, callback) {
+      if (!upload.destroyed) upload.destroy(error ?? undefined)
+      callback(error)
+    },
+  })
+  uploaded.catch(error => {
+    if (onUploadError === 'stop') through.destroy(error)
+  })
+  return through
+}

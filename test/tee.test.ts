@@ -1,0 +1,125 @@
+import { createWriteStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { PassThrough, Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import t from 'tap'
+import { tee } from '../lib/index.ts'
+import {
+  bytes,
+  endOf,
+  QUICK,
+  SMALL,
+  sandboxFor,
+  sha256,
+  smallUpload,
+  sourceOf,
+} from './support/sandboxes.ts'
+import { failureOf, within } from './support/servers.ts'
+
+const DATA = bytes(50_000)
+
+t.test('what goes through is uploaded, and goes on unchanged', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload, asset } = smallUpload(sandbox)
+  const file = join(t.testdir(), 'A001.mp4')
+  await pipeline(sourceOf(DATA, 999), tee(upload), createWriteStream(file))
+  t.match(upload.result, { bytes: DATA.length }, 'it ends when both are through')
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(DATA))
+  t.ok((await readFile(file)).equals(DATA))
+})
+
+t.test('with continue the file goes on when the upload fails', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  sandbox.faults.add({ on: 'put', part: 3, do: { status: 400 } })
+  const { upload } = smallUpload(sandbox)
+  const file = join(t.testdir(), 'A001.mp4')
+  const through = tee(upload, { onUploadError: 'continue' })
+  await within(20_000, pipeline(sourceOf(DATA, 999), through, createWriteStream(file)))
+  t.match(upload.errored, { code: 'ERR_STORAGE_REJECTED' })
+  t.ok((await readFile(file)).equals(DATA))
+})
+
+t.test('with continue it goes on when the upload fails at its very end', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  sandbox.faults.add({ on: 'register', times: Number.POSITIVE_INFINITY, do: { status: 400 } })
+  const { upload } = smallUpload(sandbox)
+  const file = join(t.testdir(), 'A001.mp4')
+  const through = tee(upload, { onUploadError: 'continue' })
+  await within(20_000, pipeline(Readable.from([bytes(10)]), through, createWriteStream(file)))
+  t.match(upload.errored, { code: 'ERR_REQUEST_REJECTED' })
+  t.equal((await readFile(file)).length, 10)
+})
+
+t.test('with stop a failure of the upload is that of the pipeline', async t => {
+  for (const options of [{}, { onUploadError: 'stop' as const }]) {
+    const sandbox = await sandboxFor(t, {}, SMALL)
+    sandbox.faults.add({ on: 'put', do: { status: 400 } })
+    const { upload } = smallUpload(sandbox)
+    const sink = new PassThrough().resume()
+    const through = tee(upload, options)
+    const failure = await within(20_000, failureOf(pipeline(sourceOf(DATA, 999), through, sink)))
+    t.match(failure, { code: 'ERR_STORAGE_REJECTED' })
+    t.equal(failure, await endOf(upload))
+  }
+})
+
+t.test('a failure downstream aborts the upload with its reason', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload, asset } = smallUpload(sandbox)
+  const full = new Error('no space left on device')
+  const disk = new Writable({ write: (_chunk, _encoding, callback) => callback(full) })
+  t.equal(await failureOf(pipeline(sourceOf(DATA, 999), tee(upload), disk)), full)
+  t.equal(await endOf(upload), full)
+  t.equal(asset.status, 'created')
+})
+
+t.test('a stream that is left before its end aborts the upload', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload } = smallUpload(sandbox)
+  const through = tee(upload)
+  sourceOf(DATA, 999).pipe(through)
+  for await (const _ of through) break
+  await within(20_000, endOf(upload))
+  t.equal(upload.destroyed, true)
+  t.equal(upload.result, undefined)
+})
+
+t.test('while the memory of the upload is full both wait', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  sandbox.faults.add({ on: 'put', times: 1, do: { hang: 'answer' } })
+  const { upload } = smallUpload(sandbox, { concurrency: 1, memoryLimit: 2_048, retry: QUICK })
+  let passed = 0
+  const through = tee(upload)
+  const sink = new Writable({
+    write: (chunk, _encoding, callback) => {
+      passed += chunk.length
+      callback()
+    },
+  })
+  const end = failureOf(pipeline(sourceOf(DATA, 999), through, sink))
+  await new Promise<void>(resolve => upload.once('stall', () => resolve()))
+  await new Promise(resolve => setTimeout(resolve, 50))
+  t.ok(passed < 10_000, `${passed} bytes went on`)
+  upload.destroy()
+  await end
+})
+
+t.test('arguments that make no sense are told by name', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload } = smallUpload(sandbox)
+  t.teardown(() => upload.destroy())
+  const call = tee as (...args: unknown[]) => unknown
+  for (const [args, message] of [
+    [[new PassThrough()], 'upload must be a RealtimeUpload; received an object (PassThrough)'],
+    [[upload, null], 'options must be an object; received null'],
+    [
+      [upload, { onUploadError: 'go' }],
+      "onUploadError must be 'stop' or 'continue'; received 'go'",
+    ],
+    [[upload, { onError: 'stop' }], 'onError is not an option; there are onUploadError'],
+  ] as const) {
+    t.throws(() => call(...args), { code: 'ERR_INVALID_OPTION', message })
+  }
+})
