@@ -27,7 +27,7 @@ const byStreamChunker = async (total: number, partSize: number, chunk: Buffer) =
   return out
 }
 
-const pool = new BlockPool(1_024 * MiB, MiB / 2)
+const pool = new BlockPool(1_024 * MiB, MiB)
 
 const bySplitter = async (total: number, partSize: number, chunk: Buffer) => {
   let out = 0

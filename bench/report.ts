@@ -2,7 +2,7 @@
  * What was measured, for people: tables for a terminal and for Markdown, and charts.
  */
 import { init } from 'echarts'
-import type { Sample } from './measure.ts'
+import { cpuOf, type Run, rateOf, rssOf, type Sample, sample } from './measure.ts'
 
 export interface Table {
   readonly title: string
@@ -57,6 +57,12 @@ export const figure = (value: number): string => {
 /** A median with the least and the most. */
 export const spread = ({ median, min, max }: Sample): string =>
   `${figure(median)} (${figure(min)}–${figure(max)})`
+
+/** What `COSTS` name, for a row of a table. */
+export const costsOf = (runs: readonly Run[]): string[] =>
+  [rateOf, cpuOf, rssOf].map(figureOf => spread(sample(runs, figureOf)))
+
+export const COSTS = ['MiB/s', 'CPU s/GiB', 'peak RSS MiB']
 
 /** Markdown that reads as well on a terminal. */
 export const render = ({ columns, rows }: Pick<Table, 'columns' | 'rows'>): string => {

@@ -18,9 +18,9 @@ const RATE = 1e9 / 8
 
 /** MiB that each uploads, by latency: less where it takes longer. */
 const SIZES = {
-  library: [1_024, 512, 1_024, 512],
-  'stream-chunker': [160, 160, 160, 160],
-  'naive-loop': [160, 160, 80, 40],
+  library: [1_024, 256, 1_024, 160],
+  'stream-chunker': [160, 160, 160, 80],
+  'naive-loop': [160, 80, 40, 20],
 } as const satisfies Partial<Record<Name, readonly number[]>>
 
 const LABELS = {

@@ -29,7 +29,7 @@ export const finishLag = async (pace: Pace): Promise<Outcome> => {
   const link = await openLink(LINK)
   const names = Object.keys(LABELS) as (keyof typeof LABELS)[]
   // Two ends of a file: half a part is left when the source ends, and nearly a whole one.
-  const lengths = (pace.quick ? [7.5] : [17.5, 19.75]).map(mebibytes => mebibytes * MiB)
+  const lengths = (pace.quick ? [7.5] : [12.5, 14.75]).map(mebibytes => mebibytes * MiB)
   const cases = SOURCES.flatMap(mbit => lengths.map(bytes => ({ mbit, bytes })))
   const turns: Record<string, Turn> = {}
   for (const { mbit, bytes } of cases) {

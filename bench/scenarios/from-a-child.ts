@@ -11,15 +11,13 @@ import {
   type Pace,
   type Run,
   rateOf,
-  rssOf,
   runContestant,
   runProgram,
   sample,
   startSink,
   type Turn,
 } from '../measure.ts'
-import type { Outcome } from '../report.ts'
-import { spread } from '../report.ts'
+import { COSTS, costsOf, type Outcome } from '../report.ts'
 
 const PART = 16
 
@@ -91,12 +89,9 @@ export const fromAChild = async (pace: Pace): Promise<Outcome> => {
     tables: [
       {
         title: 'HTTP',
-        columns: ['', 'MiB/s', 'CPU s/GiB', 'peak RSS MiB'],
+        columns: ['', ...COSTS],
         rows: [
-          ...Object.entries(runs).map(([name, samples]) => [
-            name,
-            ...[rateOf, cpuOf, rssOf].map(figureOf => spread(sample(samples, figureOf))),
-          ]),
+          ...Object.entries(runs).map(([name, samples]) => [name, ...costsOf(samples)]),
           ...missing.map(name => [name, 'not installed', '', '']),
         ],
       },

@@ -1,5 +1,4 @@
 import {
-  cpuOf,
   GiB,
   inTurn,
   KiB,
@@ -12,7 +11,7 @@ import {
   startSink,
   type Turn,
 } from '../measure.ts'
-import { atLeast, atMost, type Outcome, spread } from '../report.ts'
+import { atLeast, atMost, COSTS, costsOf, type Outcome } from '../report.ts'
 
 const TRICKLES = 500
 /** 2 Mbit/s. */
@@ -22,7 +21,7 @@ export const many = async (pace: Pace): Promise<Outcome> => {
   const sink = await startSink()
   const turns: Record<string, Turn> = {}
   for (const uploads of [1, 10, 100, 500]) {
-    const bytes = (pace.quick ? 1 : 10) * GiB
+    const bytes = (pace.quick ? 1 : 5) * GiB
     const each = bytes / uploads
     const job = { url: sink.url, bytes: Math.floor(each), uploads, chunkSize: 64 * KiB }
     const total = Math.floor(each) * uploads
@@ -52,16 +51,13 @@ export const many = async (pace: Pace): Promise<Outcome> => {
   const each = (median(trickles, rssOf) - median(none, rssOf)) / TRICKLES
   return {
     title: 'Many uploads at once',
-    about: `Through one client, default options. Always ready: ${pace.quick ? 1 : 10} GiB in all. Trickle: each upload gets 2 Mbit/s for ${seconds} s; all began together, so that all parts are full at the same time, which is the worst case.`,
+    about: `Through one client, default options. Always ready: ${pace.quick ? 1 : 5} GiB in all. Trickle: each upload gets 2 Mbit/s for ${seconds} s; all began together, so that all parts are full at the same time, which is the worst case.`,
     tables: [
       {
         title: 'In all',
-        columns: ['uploads', 'MiB/s', 'CPU s/GiB', 'peak RSS MiB'],
+        columns: ['uploads', ...COSTS],
         rows: Object.entries({ ...runs, [`${TRICKLES}, trickle`]: trickles }).map(
-          ([uploads, samples]) => [
-            uploads,
-            ...[rateOf, cpuOf, rssOf].map(figureOf => spread(sample(samples, figureOf))),
-          ],
+          ([uploads, samples]) => [uploads, ...costsOf(samples)],
         ),
       },
     ],

@@ -1,7 +1,6 @@
 import { open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Name } from '../contestant.ts'
 import type { Job } from '../job.ts'
 import {
   cpuOf,
@@ -21,7 +20,7 @@ import {
   startSink,
   type Turn,
 } from '../measure.ts'
-import { atLeast, atMost, type Outcome, spread, type Table } from '../report.ts'
+import { atLeast, atMost, COSTS, costsOf, type Outcome, spread, type Table } from '../report.ts'
 
 /** What the headline is measured with. */
 const PART = 16 * MiB
@@ -35,15 +34,15 @@ const GIBIBYTES = {
   'lib-storage': 1,
   'lib-storage-crc32': 1,
   'naive-loop': 1,
-  'stream-chunker': 1 / 8,
+  'stream-chunker': 1 / 16,
 } as const
 
 export const throughput = async (pace: Pace): Promise<Outcome> => {
   const size = (gibibytes: number) => Math.max((gibibytes / (pace.quick ? 8 : 1)) * GiB, 64 * MiB)
   const turnOf = (sink: Sink, name: keyof typeof GIBIBYTES, job: Partial<Job> = {}): Turn => {
-    const bytes = size(GIBIBYTES[name])
-    const settings = { url: sink.url, bytes, chunkSize: CHUNK, partSize: PART, memoryLimit: MEMORY }
-    return { sink, bytes, run: () => runContestant(name as Name, { ...settings, ...job }) }
+    const { bytes = size(GIBIBYTES[name]) } = job
+    const settings = { url: sink.url, chunkSize: CHUNK, partSize: PART, memoryLimit: MEMORY }
+    return { sink, bytes, run: () => runContestant(name, { ...settings, ...job, bytes }) }
   }
   const [http, https] = [await startSink(), await startSink({ tls: true })]
   const file = await fileInMemory(size(4))
@@ -54,8 +53,8 @@ export const throughput = async (pace: Pace): Promise<Outcome> => {
   })
   const all = (sink: Sink) => ({
     'this library': turnOf(sink, 'library'),
-    'this library, 4 KiB chunks': turnOf(sink, 'library', { chunkSize: 4 * KiB }),
-    'this library, 1 MiB chunks': turnOf(sink, 'library', { chunkSize: MiB }),
+    'this library, 4 KiB chunks': turnOf(sink, 'library', { chunkSize: 4 * KiB, bytes: size(4) }),
+    'this library, 1 MiB chunks': turnOf(sink, 'library', { chunkSize: MiB, bytes: size(4) }),
     'bare undici': turnOf(sink, 'undici'),
     'curl -T, one PUT': curl(sink),
     'lib-storage': turnOf(sink, 'lib-storage'),
@@ -115,11 +114,8 @@ export const throughput = async (pace: Pace): Promise<Outcome> => {
 
 const table = (title: string, runs: Readonly<Record<string, readonly Run[]>>): Table => ({
   title,
-  columns: ['', 'MiB/s', 'CPU s/GiB', 'peak RSS MiB'],
-  rows: Object.entries(runs).map(([name, samples]) => [
-    name,
-    ...[rateOf, cpuOf, rssOf].map(figureOf => spread(sample(samples, figureOf))),
-  ]),
+  columns: ['', ...COSTS],
+  rows: Object.entries(runs).map(([name, samples]) => [name, ...costsOf(samples)]),
 })
 
 /** Every size of chunks and parts. */
@@ -135,19 +131,19 @@ const sizes = async (
     ),
   )
   type Cell = (typeof cells)[number]
-  // Bare undici has no source, and so no chunks.
+  // Bare undici has no chunks, and lib-storage takes as long for any.
   const key = (name: string, { scheme, part, chunk }: Cell) =>
-    `${name} ${scheme} ${part} ${name === 'undici' ? '' : chunk}`
+    `${name} ${scheme} ${part} ${name === 'library' ? chunk : ''}`
   const turns: Record<string, Turn> = {}
   for (const cell of cells) {
     for (const name of names) {
       // A whole number of parts of each size, as bare undici needs it.
-      const bytes = (quick ? 320 : 960) * MiB
-      const [partSize, chunkSize] = [cell.part * MiB, cell.chunk * KiB]
+      const bytes = (quick || name === 'lib-storage' ? 320 : 960) * MiB
+      const [partSize, chunkSize] = [cell.part * MiB, (name === 'library' ? cell.chunk : 64) * KiB]
       const memoryLimit = Math.max(MEMORY, 6 * partSize)
       const sink = sinks[cell.scheme] as Sink
       const turn = turnOf(sink, name, { bytes, partSize, chunkSize, memoryLimit })
-      turns[key(name, cell)] ??= { ...turn, bytes }
+      turns[key(name, cell)] ??= turn
     }
   }
   const runs = await inTurn(turns, { quick, rounds })
