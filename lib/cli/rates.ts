@@ -1,0 +1,52 @@
+/**
+ * How fast bytes come and go, over the last seconds.
+ */
+import type { Progress } from '../realtime-upload.ts'
+
+/** Over how long, in ms. */
+const WINDOW = 5_000
+
+interface Moment {
+  readonly at: number
+  readonly received: number
+  readonly uploaded: number
+}
+
+export interface State extends Progress {
+  /** Bytes a second. */
+  readonly rateIn: number
+  /** Bytes a second, of stored parts. */
+  readonly rateOut: number
+  /** Seconds until the memory is full at these rates; null where that will not be. */
+  readonly headroom: number | null
+}
+
+export class Rates {
+  readonly #progress: () => Progress
+  readonly #memoryLimit: number
+  readonly #moments: Moment[] = []
+
+  constructor(progress: () => Progress, memoryLimit: number) {
+    this.#progress = progress
+    this.#memoryLimit = memoryLimit
+    this.take(performance.now())
+  }
+
+  take(at: number): void {
+    const { bytesReceived: received, bytesUploaded: uploaded } = this.#progress()
+    this.#moments.push({ at, received, uploaded })
+    while ((this.#moments[1]?.at ?? Infinity) <= at - WINDOW) this.#moments.shift()
+  }
+
+  get state(): State {
+    const progress = this.#progress()
+    const first = this.#moments[0] as Moment
+    const last = this.#moments.at(-1) as Moment
+    const seconds = Math.max(last.at - first.at, 1) / 1_000
+    const rateIn = (last.received - first.received) / seconds
+    const rateOut = (last.uploaded - first.uploaded) / seconds
+    const room = Math.max(0, this.#memoryLimit - progress.bytesBuffered)
+    const headroom = rateIn > rateOut ? room / (rateIn - rateOut) : null
+    return { ...progress, rateIn, rateOut, headroom }
+  }
+}

@@ -1,0 +1,114 @@
+/**
+ * From arguments to an exit code.
+ */
+import { isatty } from 'node:tty'
+import { RealtimeUploadError } from '../errors.ts'
+import { resolveUploadOptions } from '../options.ts'
+import { readArguments, type Settings } from './arguments.ts'
+import { Display } from './display.ts'
+import { causesOf, hintOf, inFlags } from './failures.ts'
+import { Recording, type Take } from './recording.ts'
+import { Secrets } from './secrets.ts'
+import { openTarget, type Target } from './target.ts'
+import { HELP, UsageError } from './usage.ts'
+
+const EXIT = { done: 0, failed: 1, usage: 2, producerFailed: 3, aborted: 130 } as const
+
+/** How long an answer is waited for before a word is said of it, in ms. */
+const QUIET_WAIT = 2_000
+
+/** @returns the exit code */
+export const run = async (argv: readonly string[], version: string): Promise<number> => {
+  try {
+    const settings = readArguments(argv)
+    if (settings === 'help') return await print(HELP.trimEnd())
+    if (settings === 'version') return await print(version)
+    if (!settings.producer && isatty(0)) {
+      throw new UsageError('There is nothing to upload: pipe into this, or give -- and a program')
+    }
+    checkOptions(settings)
+    return await record(settings)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    process.stderr.write(`frameio-upload: ${error.message}\n  --help shows what there is\n`)
+    return EXIT.usage
+  }
+}
+
+const record = async (settings: Settings): Promise<number> => {
+  const secrets = new Secrets()
+  const display = new Display(process.stderr, settings, secrets)
+  const tell = (result: object) => print(secrets.json(result))
+  const giveUp = async () => {
+    display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
+    process.exit(EXIT.aborted)
+  }
+  const recording = new Recording(settings, display, giveUp)
+  let target: Target | undefined
+  try {
+    target = await waitFor(openTarget(settings, secrets), display)
+    const take = await recording.run(target)
+    display.stop()
+    await (settings.json ? tell(resultOf(take)) : print(lineOf(take)))
+    return take.isWell ? EXIT.done : EXIT.producerFailed
+  } catch (error) {
+    if (error instanceof UsageError) throw error
+    display.stop()
+    recording.endProducer()
+    const { isAborted, left, hasBegun } = recording
+    const code = error instanceof RealtimeUploadError ? error.code : undefined
+    const message = error instanceof Error ? error.message : String(error)
+    const more = [hintOf(error), left, ...(settings.verbose ? causesOf(error) : [])]
+    const lines = isAborted ? ['aborted', left] : [inFlags(message), ...more]
+    const text = lines.filter(line => line !== undefined).join('\n  ')
+    display.say(isAborted ? 'aborted' : 'error', text, { code }, 'bad')
+    if (settings.json) await tell({ assetId: target?.assetId, error: { code, message } })
+    if (isAborted) return EXIT.aborted
+    return code === 'ERR_INVALID_OPTION' && !hasBegun ? EXIT.usage : EXIT.failed
+  } finally {
+    recording.stop()
+    await target?.close()
+  }
+}
+
+/** Says so where Frame.io takes its time: meanwhile nothing is recorded. */
+const waitFor = async <T>(answer: Promise<T>, display: Display): Promise<T> => {
+  const say = () => display.say('waiting', 'Frame.io has not answered yet; nothing is recorded yet')
+  const timer = setTimeout(say, QUIET_WAIT)
+  return answer.finally(() => clearTimeout(timer))
+}
+
+const resultOf = ({ assetId, bytes, parts, seconds, path, source }: Take) => {
+  const { ok, exitCode, signal } = source
+  return { assetId, bytes, parts, seconds, path, source: { ok, exitCode, signal } }
+}
+
+const lineOf = ({ assetId, bytes, parts, seconds, path }: Take): string =>
+  [assetId, `${bytes} bytes`, `${parts} parts`, `${seconds} s`, path]
+    .filter(text => text !== undefined)
+    .join('  ')
+
+/** @throws {UsageError} */
+const checkOptions = ({ asset, name, filetype, upload }: Settings): void => {
+  const { partSize, maxSize, concurrency, integrity } = upload
+  try {
+    resolveUploadOptions({
+      assetId: asset ?? 'new',
+      assetName: name,
+      filetype,
+      partSize,
+      maxSize,
+      concurrency,
+      integrity,
+    })
+  } catch (error) {
+    throw new UsageError(inFlags((error as Error).message))
+  }
+}
+
+/** To stdout. Whoever read it may have left: that is no reason to lose an upload. */
+const print = (text: string): Promise<0> =>
+  new Promise(resolve => {
+    process.stdout.on('error', () => resolve(0))
+    process.stdout.write(`${text}\n`, () => resolve(0))
+  })

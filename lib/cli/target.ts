@@ -1,0 +1,165 @@
+/**
+ * Where the command uploads to: an asset of an account, or of a sandbox that it starts.
+ */
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { EnvHttpProxyAgent } from 'undici'
+import { FrameioClient } from '../client.ts'
+import { DEFAULT_CAP, type Token } from '../options.ts'
+import { type Sandbox, startSandbox } from '../sandbox/index.ts'
+import type { Settings } from './arguments.ts'
+import type { Secrets } from './secrets.ts'
+import { UsageError } from './usage.ts'
+
+export interface Target {
+  readonly client: FrameioClient
+  readonly assetId: string
+  /** Waits until Frame.io has put the file together. The file, where it is a sandbox's. */
+  whenUploaded(signal: AbortSignal): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+/** How long the questions before the take are asked, where a program waits for them, in ms. */
+const PATIENT = { giveUpAfter: 15_000, apiTimeout: 5_000 }
+
+export const openTarget = async (settings: Settings, secrets: Secrets): Promise<Target> =>
+  settings.sandbox === undefined
+    ? openAccount(settings, secrets)
+    : openSandbox(settings, settings.sandbox)
+
+const openAccount = async (settings: Settings, secrets: Secrets): Promise<Target> => {
+  const { upload, asset, producer, check } = settings
+  const { baseUrl, device, memoryLimit, concurrency = 0, retry } = upload
+  const tokens = await tokensOf(settings, secrets)
+  const dispatcher = proxyOf()
+  const connection = { token: tokens.first, baseUrl, device, dispatcher }
+  // A program that has not begun can wait a while, and begin when it is sure to be heard. What comes
+  // through stdin is running already: there the whole patience is right.
+  const { giveUpAfter = PATIENT.giveUpAfter } = retry ?? {}
+  const asking = new FrameioClient(
+    producer
+      ? {
+          ...connection,
+          apiTimeout: PATIENT.apiTimeout,
+          retry: { giveUpAfter: Math.min(giveUpAfter, PATIENT.giveUpAfter) },
+        }
+      : { ...connection, retry },
+  )
+  try {
+    const assetId = asset ?? (await create(settings, asking))
+    if (asset !== undefined && check && !device) await asking.getAsset(asset)
+    const cap = Math.max(concurrency, DEFAULT_CAP)
+    const client = new FrameioClient({
+      ...connection,
+      token: tokens.renewing,
+      retry,
+      memoryLimit,
+      concurrency: cap,
+    })
+    return {
+      client,
+      assetId,
+      whenUploaded: async signal => {
+        await client.waitUntilUploaded(assetId, { signal })
+        return undefined
+      },
+      close: async () => {
+        await client.close()
+        await dispatcher?.destroy()
+      },
+    }
+  } finally {
+    await asking.close()
+  }
+}
+
+const create = async (
+  { parent: parentId, name, extension, filetype }: Settings,
+  client: FrameioClient,
+): Promise<string> => {
+  // With an extension alone the name is given at the end.
+  const called = extension === undefined ? { name } : { extension }
+  const asset = await client.createRealtimeAsset({ parentId, filetype, ...called })
+  return asset.id
+}
+
+const openSandbox = async (
+  { name, extension, filetype, upload }: Settings,
+  given: string,
+): Promise<Target> => {
+  const dir = given === '' ? await mkdtemp(join(tmpdir(), 'frameio-upload-')) : given
+  const sandbox = await startSandbox({ dir })
+  const called = extension === undefined ? { name: name ?? '' } : { extension }
+  const asset = createIn(sandbox, { ...called, filetype })
+  const { memoryLimit, retry } = upload
+  const { token, url: baseUrl } = sandbox
+  const client = new FrameioClient({ token, baseUrl, memoryLimit, retry, concurrency: 1_000 })
+  return {
+    client,
+    assetId: asset.id,
+    whenUploaded: async () => {
+      await asset.whenUploaded()
+      return asset.path
+    },
+    close: async () => {
+      await client.close()
+      await sandbox.close()
+    },
+  }
+}
+
+/** @throws {UsageError} */
+const createIn = (sandbox: Sandbox, wanted: Parameters<Sandbox['createAsset']>[0]) => {
+  try {
+    return sandbox.createAsset(wanted)
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+interface Tokens {
+  /** For the questions before the take: a wrong one fails at once. */
+  readonly first: Token
+  /** For the take: a file is read again until it holds another than the one that was refused. */
+  readonly renewing: Token
+}
+
+/** @throws {UsageError} */
+const tokensOf = async ({ tokenFile }: Settings, secrets: Secrets): Promise<Tokens> => {
+  const { FRAMEIO_TOKEN } = process.env
+  if (tokenFile !== undefined) return tokensIn(tokenFile, secrets)
+  if (!FRAMEIO_TOKEN) {
+    throw new UsageError('There is no token: set FRAMEIO_TOKEN, or give --token-file FILE')
+  }
+  secrets.keep(FRAMEIO_TOKEN)
+  return { first: FRAMEIO_TOKEN, renewing: FRAMEIO_TOKEN }
+}
+
+const tokensIn = async (file: string, secrets: Secrets): Promise<Tokens> => {
+  const read = async () => {
+    const token = (await readFile(file, 'utf8')).trim()
+    secrets.keep(token)
+    if (token === '') throw new Error(`${file} is empty`)
+    return token
+  }
+  const first = await read().catch(error => {
+    throw new UsageError(`--token-file cannot be read: ${error.message}`)
+  })
+  let last: string | undefined
+  // Whoever writes the next token into the file may be late, or halfway through.
+  const renewing = async () => {
+    const token = await read()
+    if (token === last) throw new Error(`${file} holds no new token yet`)
+    last = token
+    return token
+  }
+  return { first, renewing }
+}
+
+/** Proxies that the environment names, if it does. */
+const proxyOf = () => {
+  const { http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY } = process.env
+  const isSet = [http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY].some(Boolean)
+  return isSet ? new EnvHttpProxyAgent() : undefined
+}

@@ -1,0 +1,69 @@
+/**
+ * Numbers with units, as people type them.
+ */
+import { UsageError } from './usage.ts'
+
+const SIZES: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+  tib: 2 ** 40,
+}
+
+const TIMES: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
+
+/** Bytes, of text such as `16MiB`, `500MB` or `1GiB`. */
+export const readSize = (option: string, text: string): number =>
+  Math.round(read(option, text, SIZES, 'a size such as 16MiB, 500MB or 1GiB'))
+
+/** Milliseconds, of text such as `90s`, `10m` or `2h`; Infinity of `never`. */
+export const readTime = (option: string, text: string): number =>
+  text === 'never'
+    ? Number.POSITIVE_INFINITY
+    : read(option, text, TIMES, 'a time such as 90s, 10m, 2h or never')
+
+const read = (
+  option: string,
+  text: string,
+  units: Readonly<Record<string, number>>,
+  rule: string,
+): number => {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text.trim()) ?? []
+  const factor = units[unit.toLowerCase()]
+  if (number === undefined || factor === undefined) {
+    throw new UsageError(`${option} must be ${rule}; received '${text}'`)
+  }
+  return Number(number) * factor
+}
+
+/** Bytes for people: `12.3 MiB`. */
+export const showSize = (bytes: number): string => {
+  const [unit, size] =
+    (
+      [
+        ['TiB', 2 ** 40],
+        ['GiB', 2 ** 30],
+        ['MiB', 2 ** 20],
+      ] as const
+    ).find(([, least]) => bytes >= least) ?? (['KiB', 2 ** 10] as const)
+  return `${(bytes / size).toFixed(1)} ${unit}`
+}
+
+/** Seconds for people: `42 s`, `7 min`, `3.5 h`. */
+export const showTime = (seconds: number): string => {
+  if (seconds < 120) return `${seconds.toFixed(0)} s`
+  if (seconds < 7_200) return `${(seconds / 60).toFixed(0)} min`
+  return `${(seconds / 3_600).toFixed(1)} h`
+}

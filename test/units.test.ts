@@ -1,0 +1,58 @@
+import t from 'tap'
+import { readSize, readTime, showSize, showTime } from '../lib/cli/units.ts'
+
+t.test('sizes', async t => {
+  for (const [text, size] of [
+    ['0', 0],
+    ['5242880', 5_242_880],
+    ['16MiB', 16 * 2 ** 20],
+    ['16 mib', 16 * 2 ** 20],
+    ['500MB', 500_000_000],
+    ['1.5GiB', 1.5 * 2 ** 30],
+    ['1TB', 1e12],
+    ['5TiB', 5 * 2 ** 40],
+    ['7kB', 7_000],
+    ['7KiB', 7_168],
+    ['9B', 9],
+  ] as const) {
+    t.equal(readSize('--x', text), size, text)
+  }
+  for (const text of ['', 'MiB', '1M', '1.MiB', '-1MiB', '1e3', '0x10', '1 MiB 2', '١MiB']) {
+    t.throws(() => readSize('--x', text), { message: /^--x must be a size such as/ }, text)
+  }
+})
+
+t.test('times', async t => {
+  for (const [text, ms] of [
+    ['0s', 0],
+    ['250ms', 250],
+    ['90s', 90_000],
+    ['10m', 600_000],
+    ['1.5h', 5_400_000],
+    ['2d', 172_800_000],
+    ['never', Number.POSITIVE_INFINITY],
+  ] as const) {
+    t.equal(readTime('--x', text), ms, text)
+  }
+  for (const text of ['10', '', 'm', '1w', 'ever']) {
+    t.throws(() => readTime('--x', text), { message: /^--x must be a time such as/ }, text)
+  }
+})
+
+t.test('what people are shown', async t => {
+  t.strictSame([0, 2 ** 20 - 1, 2 ** 20, 1.5 * 2 ** 30, 2 ** 41].map(showSize), [
+    '0.0 KiB',
+    '1024.0 KiB',
+    '1.0 MiB',
+    '1.5 GiB',
+    '2.0 TiB',
+  ])
+  t.strictSame([0, 119.4, 120, 7_199, 7_200, 36_000].map(showTime), [
+    '0 s',
+    '119 s',
+    '2 min',
+    '120 min',
+    '2.0 h',
+    '10.0 h',
+  ])
+})
