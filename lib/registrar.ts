@@ -57,19 +57,25 @@ export class Registrar {
   /** A part that was registered got its lane: there is room for another. */
   startPart(): void {
     this.#ahead--
-    if (this.#isDue) return
-    this.#isDue = true
-    // Not at once: after a call several parts get their lanes one by one, and the next call would
-    // go off with the room that the first of them left.
-    setImmediate(() => {
-      this.#isDue = false
-      this.#pump()
-    })
+    this.#pumpSoon()
   }
 
   #enqueue(queue: Waiting[], part: Part): Promise<UploadUrl> {
     return new Promise((resolve, reject) => {
       queue.push({ part, resolve, reject })
+      this.#pump()
+    })
+  }
+
+  /**
+   * Once the lanes have taken what they can. Parts get their lanes one by one, right after a call: at
+   * once the next would go off with the room that was there before, or that the first of them left.
+   */
+  #pumpSoon(): void {
+    if (this.#isDue) return
+    this.#isDue = true
+    setImmediate(() => {
+      this.#isDue = false
       this.#pump()
     })
   }
@@ -100,6 +106,6 @@ export class Registrar {
     } finally {
       this.#busy = false
     }
-    this.#pump()
+    this.#pumpSoon()
   }
 }

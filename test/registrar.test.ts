@@ -37,6 +37,8 @@ const setUp = (options: Partial<RegistrarOptions> = {}) => {
   const numbers = () => calls.map(call => call.numbers)
   const answerLast = async () => {
     calls.at(-1)?.answer()
+    // The answer has its turn, and then those who make the next call of it.
+    await new Promise(setImmediate)
     await new Promise(setImmediate)
   }
   return { registrar, calls, numbers, answerLast }
