@@ -8,14 +8,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { findFfmpeg } from './ffmpeg.ts'
 
 const COMMAND = [
   'frameio-upload --sandbox ./out --name A001.mp4 -- \\',
   '    ffmpeg -v error -re -f lavfi -i testsrc2=size=1920x1080:rate=30 \\',
-  '    -c:v libx264 -preset ultrafast -b:v 30M -minrate 30M -bufsize 30M \\',
+  '    -c:v libx264 -preset ultrafast -g 30 -b:v 30M -minrate 30M -bufsize 30M \\',
   '    -f mp4 -movflags frag_keyframe+empty_moov pipe:1',
 ]
 const COLUMNS = 118
@@ -55,7 +55,8 @@ ${texts.join('\n')}
 
 const [target = 'terminal.svg'] = process.argv.slice(2)
 const folder = await mkdtemp(join(tmpdir(), 'take-'))
-await symlink(await findFfmpeg(), join(folder, 'ffmpeg'))
+const ffmpeg = await findFfmpeg()
+if (isAbsolute(ffmpeg)) await symlink(ffmpeg, join(folder, 'ffmpeg')) // Else it is on the PATH.
 await writeFile(
   join(folder, 'frameio-upload'),
   `#!/bin/sh\nexec '${process.execPath}' '${resolve('dist/cli.js')}' "$@"\n`,
@@ -74,7 +75,7 @@ child.stdout.setEncoding('utf8').on('data', text => {
 setTimeout(() => child.stdin.write('\x03'), TAKE * 1_000)
 await once(child, 'close')
 const [first = '', ...rest] = COMMAND
-const lines = [`$ ${first}`, ...rest, ...linesOf(output.trimEnd())]
+const lines = [`$ ${first}`, ...rest, ...linesOf(output.trimEnd().replaceAll(folder, '.'))]
 await writeFile(target, draw(lines))
 await rm(folder, { recursive: true })
 console.log(lines.join('\n'))
