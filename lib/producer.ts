@@ -93,7 +93,7 @@ export const readDescriptor = (fd: number, sink: Writable): Readable => {
  * For a socket's `onread`: writes to `sink` what is read, and reads on into the same buffers.
  * `sink` must have copied what it was given when it calls back.
  */
-export const readInto = (sink: Writable, socket: () => Socket): OnReadOpts => {
+const readInto = (sink: Writable, socket: () => Socket): OnReadOpts => {
   const free: Buffer[] = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(BUFFER_SIZE))
   let waiting = false
   return {

@@ -105,6 +105,17 @@ t.test('parts that get their lanes together make room for one call, not for one 
   t.strictSame(numbers().at(-1), [5, 6, 7])
 })
 
+t.test('parts that get their lanes with their URLs make room before the next call', async t => {
+  const { registrar, numbers, answerLast } = setUp({ window: 3 })
+  for (let number = 1; number <= 6; number++) {
+    void registrar.add(partOf(number)).then(() => registrar.startPart())
+  }
+  await answerLast()
+  t.strictSame(numbers(), [[1], [2, 3, 4]])
+  await answerLast()
+  t.strictSame(numbers().at(-1), [5, 6])
+})
+
 t.test('the final part goes with the bytes of all parts and the name', async t => {
   const { registrar, calls, answerLast } = setUp({ assetName: 'a.mp4' })
   void registrar.add(partOf(1))

@@ -39,7 +39,7 @@ const record = async (settings: Settings): Promise<number> => {
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
   const tell = (result: object) => print(secrets.json(result))
-  const giveUp = async () => {
+  const giveUp = () => {
     display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
     process.exit(EXIT.aborted)
   }
