@@ -596,8 +596,8 @@ t.test('stdin that is a socket, a pipe and a file are read to their ends', async
 const hasScript = spawnSync('script', ['--version']).status === 0
 t.test('on a terminal', { skip: !hasScript && 'there is no `script` from util-linux' }, async t => {
   const inTerminal = async (args: readonly string[], more: Record<string, string>) => {
-    // tap has an opinion on colour, too.
-    const { NO_COLOR: _, FORCE_COLOR: __, ...env } = process.env
+    // Other opinions on colour: tap's, and Node's, which paints nothing where it sees CI.
+    const { NO_COLOR: _, FORCE_COLOR: __, CI: ___, ...env } = process.env
     const quoted = [process.execPath, CLI, ...args].map(arg => `'${arg}'`).join(' ')
     const { stdout } = await promisify(execFile)('script', ['-qec', quoted, '/dev/null'], {
       env: { ...env, TERM: 'xterm-256color', ...more },

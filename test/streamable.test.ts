@@ -33,7 +33,7 @@ t.test("ffmpeg's own files", async t => {
     ['faststart.mp4', false, [...video, '-movflags', '+faststart']],
     ['fragments.mp4', false, [...video, ...FRAGMENTS]],
     ['keyframes.mp4', false, [...video, '-movflags', 'frag_keyframe']],
-    ['cmaf.mp4', false, [...video, '-movflags', '+cmaf']],
+    ['delayed.mp4', false, [...video, '-movflags', 'dash+delay_moov+frag_keyframe']],
     ['fragments.mov', false, [...video, ...FRAGMENTS]],
     ['prores.mov', true, ['-c:v', 'prores_ks', '-profile:v', '0']],
     ['stream.ts', false, video],
