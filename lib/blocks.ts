@@ -8,10 +8,16 @@
 /** How long a block may lie idle before it goes back to the system: one to two such periods, in ms. */
 const IDLE_PERIOD = 1_000
 
+/**
+ * How many parts an upload fills before others that have bytes at hand go first. With one, hundreds
+ * of uploads would each hold a part that has just begun, and little of the memory in use would be in
+ * the processor's cache. More make an upload wait longer for its turn.
+ */
+const PARTS_PER_TICKET = 4
+
 /** An upload with bytes at hand that waits for its turn. */
 interface Turn {
-  /** Bytes that its part still takes. */
-  readonly missing: number
+  readonly account: BlockAccount
   readonly goOn: () => void
 }
 
@@ -27,7 +33,8 @@ export class BlockPool {
   #spare = 0
   #sweeper: NodeJS.Timeout | undefined
   readonly #waiting = new Set<BlockAccount>()
-  readonly #turns: Turn[] = []
+  readonly #line: Turn[] = []
+  #tickets = 0
 
   constructor(limit: number, blockSize: number) {
     this.limit = limit
@@ -66,24 +73,28 @@ export class BlockPool {
     }
   }
 
+  /** Only for BlockAccount: a place in the line, behind all others. */
+  drawTicket(): number {
+    return this.#tickets++
+  }
+
   /**
-   * Only for BlockAccount. Within the budget whoever has bytes goes on as soon as the event loop has
-   * had its turn. Beyond it, where uploads live on their allowances, one at a time does, and the one
-   * whose part is next to full first: else hundreds would fill their parts side by side, and hold
-   * gigabytes before the first of them could be sent.
+   * Only for BlockAccount. One upload at a time goes on, each time after the event loop has had its
+   * turn, and the one with the oldest ticket first: so parts are filled one after the other. Side by
+   * side hundreds would fill theirs, and hold gigabytes before the first of them could be sent.
    */
   nextTurn(turn: Turn): void {
-    if (this.#held <= this.limit) setImmediate(turn.goOn)
-    else if (this.#turns.push(turn) === 1) setImmediate(this.#giveTurn)
+    if (this.#line.push(turn) === 1) setImmediate(this.#giveTurn)
   }
 
   readonly #giveTurn = (): void => {
     let next = 0
-    for (const [index, { missing }] of this.#turns.entries()) {
-      if (missing < (this.#turns[next] as Turn).missing) next = index
+    for (let index = 1; index < this.#line.length; index++) {
+      const { ticket } = (this.#line[index] as Turn).account
+      if (ticket < (this.#line[next] as Turn).account.ticket) next = index
     }
-    const [turn] = this.#turns.splice(next, 1)
-    if (this.#turns.length > 0) setImmediate(this.#giveTurn)
+    const [turn] = this.#line.splice(next, 1)
+    if (this.#line.length > 0) setImmediate(this.#giveTurn)
     turn?.goOn()
   }
 
@@ -109,12 +120,16 @@ export class BlockPool {
 /** One upload's share of a pool. */
 export class BlockAccount {
   readonly #pool: BlockPool
+  #ticket: number
+  /** Parts that may yet begin with this ticket. */
+  #partsLeft = PARTS_PER_TICKET
   #held = 0
   #allowance = 0
   #onRoom: (() => void) | undefined
 
   constructor(pool: BlockPool) {
     this.#pool = pool
+    this.#ticket = pool.drawTicket()
   }
 
   get blockSize(): number {
@@ -122,10 +137,15 @@ export class BlockAccount {
   }
 
   /**
-   * From now on this account may hold two parts of this size, whatever the others do. With less, an
-   * upload that must fill a part before it can send one could wait for ever.
+   * A part of this size begins: from now on this account may hold two such, whatever the others do.
+   * With less, an upload that must fill a part before it can send one could wait for ever.
    */
-  allowTwo(partSize: number): void {
+  beginPart(partSize: number): void {
+    if (this.#partsLeft === 0) {
+      this.#ticket = this.#pool.drawTicket()
+      this.#partsLeft = PARTS_PER_TICKET
+    }
+    this.#partsLeft--
     this.#allowance = 2 * Math.ceil(partSize / this.blockSize) * this.blockSize
   }
 
@@ -147,9 +167,14 @@ export class BlockAccount {
     this.#pool.give(blocks)
   }
 
+  /** The lower, the sooner it is this upload's turn. */
+  get ticket(): number {
+    return this.#ticket
+  }
+
   /** Calls back when it is this upload's turn to go on, never at once. */
-  nextTurn(turn: Turn): void {
-    this.#pool.nextTurn(turn)
+  nextTurn(goOn: () => void): void {
+    this.#pool.nextTurn({ account: this, goOn })
   }
 
   /** Calls back once, as soon as it is worth asking for a block again. */

@@ -70,6 +70,7 @@ export class RealtimeUpload extends Writable {
   #settleWrite: Callback | undefined
   /** Looks at the first bytes, until they have told. */
   #streamability: StreamabilityCheck | undefined
+  /** Bytes that may be taken in before it is the others' turn. */
   #bytesThisTurn = 0
   #stalled = false
   #warned = false
@@ -173,22 +174,22 @@ export class RealtimeUpload extends Writable {
         return
       }
       while (at < chunk.length) {
-        const turn = Math.min(BYTES_PER_TURN, this.#options.partSize) - this.#bytesThisTurn
-        const end = Math.min(chunk.length, at + turn)
+        // Without turns a source that is always ready would starve the sockets, and other uploads.
+        if (this.#bytesThisTurn === 0) {
+          this.#transfer.memory.nextTurn(() => {
+            this.#bytesThisTurn = Math.min(BYTES_PER_TURN, this.#options.partSize)
+            this.#pour(chunks, i, at)
+          })
+          return
+        }
+        const end = Math.min(chunk.length, at + this.#bytesThisTurn)
         const taken = this.#splitter.push(chunk, at, end)
         at += taken
-        this.#bytesThisTurn += taken
+        this.#bytesThisTurn -= taken
         if (taken > 0) this.#flowed()
         if (this.destroyed) return // By a listener, just now.
         if (at < end) {
           this.#hold(() => this.#pour(chunks, i, at))
-          return
-        }
-        if (taken === turn) {
-          // Without this a source that is always ready would starve the sockets.
-          this.#bytesThisTurn = 0
-          const { missing } = this.#splitter
-          this.#transfer.memory.nextTurn({ missing, goOn: () => this.#pour(chunks, i, at) })
           return
         }
       }

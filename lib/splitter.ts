@@ -47,11 +47,6 @@ export class Splitter {
     this.#withMd5 = withMd5
   }
 
-  /** Bytes that the part that is filling still takes. */
-  get missing(): number {
-    return this.#size - this.#filled
-  }
-
   /**
    * Takes bytes of `chunk` from `start` up to `end`, and says how many: fewer than asked for means
    * that there is no memory now.
@@ -90,7 +85,7 @@ export class Splitter {
   #next(): void {
     if (this.#filled > 0) this.#cut(false)
     this.#size = this.#plan(this.#bytesCut)
-    this.#memory.allowTwo(this.#size)
+    this.#memory.beginPart(this.#size)
     this.#onSize(this.#size)
     if (this.#withMd5) this.#md5 = createHash('md5')
   }

@@ -41,7 +41,7 @@ t.test('two parts may always be held, whatever the others hold', async t => {
   const [greedy, poor] = [account(), account()]
   takeUpTo(greedy, 2)
   t.equal(poor.take(), undefined)
-  poor.allowTwo(SIZE + 1) // A part of two blocks, the second nearly empty.
+  poor.beginPart(SIZE + 1) // A part of two blocks, the second nearly empty.
   t.equal(takeUpTo(poor, 9).length, 4)
   t.equal(pool.held, 6 * SIZE)
 })
@@ -49,9 +49,9 @@ t.test('two parts may always be held, whatever the others hold', async t => {
 t.test('the allowance follows the size of the parts', async t => {
   const { account } = poolOf(0)
   const one = account()
-  one.allowTwo(SIZE)
+  one.beginPart(SIZE)
   t.equal(takeUpTo(one, 9).length, 2)
-  one.allowTwo(2 * SIZE)
+  one.beginPart(2 * SIZE)
   t.equal(takeUpTo(one, 9).length, 2, 'two more make four')
 })
 
@@ -144,7 +144,7 @@ t.test('a waiter within its own allowance is woken though the budget is spent', 
   const { account } = poolOf(2)
   const [greedy, poor] = [account(), account()]
   takeUpTo(greedy, 2)
-  poor.allowTwo(SIZE)
+  poor.beginPart(SIZE)
   const mine = takeUpTo(poor, 2)
   let woken = 0
   poor.whenRoom(() => {
@@ -164,33 +164,40 @@ const watchLoop = async (events: string[], turns: number) => {
   return seen
 }
 
-t.test('within the budget all go on at the next turn of the event loop', async t => {
-  const { account } = poolOf(2)
-  const events: string[] = []
-  const upload = account()
-  takeUpTo(upload, 2)
-  for (const missing of [3, 1]) upload.nextTurn({ missing, goOn: () => events.push(`${missing}`) })
-  t.strictSame(events, [], 'never at once')
-  t.strictSame(await watchLoop(events, 2), ['3 1', ''])
-})
+t.test(
+  'one goes on at a turn of the event loop, the one that came first as often as it asks',
+  async t => {
+    const { account } = poolOf(1)
+    const events: string[] = []
+    const uploads = { first: account(), second: account(), third: account() }
+    const wait = (name: keyof typeof uploads) => uploads[name].nextTurn(() => events.push(name))
+    wait('third')
+    wait('second')
+    wait('first')
+    t.strictSame(events, [], 'never at once')
+    t.strictSame(await watchLoop(events, 2), ['first', 'second'])
+    wait('first')
+    t.strictSame(await watchLoop(events, 3), ['first', 'third', ''])
+    wait('second')
+    t.strictSame(await watchLoop(events, 2), ['second', ''], 'the line starts anew')
+  },
+)
 
-t.test('beyond it one at a time does, the one whose part is next to full first', async t => {
+t.test('it goes behind the others when it has begun more than four parts', async t => {
   const { account } = poolOf(1)
   const events: string[] = []
-  const upload = account()
-  upload.allowTwo(SIZE)
-  takeUpTo(upload, 2)
-  const wait = (name: string, missing: number) =>
-    upload.nextTurn({ missing, goOn: () => events.push(name) })
-  wait('empty', 9)
-  wait('nearly full', 1)
-  wait('half full', 5)
-  wait('nearly full too', 1)
-  t.strictSame(await watchLoop(events, 2), ['nearly full', 'nearly full too'])
-  wait('nearly full again', 1)
-  t.strictSame(await watchLoop(events, 4), ['nearly full again', 'half full', 'empty', ''])
-  wait('later', 9)
-  t.strictSame(await watchLoop(events, 2), ['later', ''], 'the line starts anew')
+  const [first, second] = [account(), account()]
+  const both = async () => {
+    second.nextTurn(() => events.push('second'))
+    first.nextTurn(() => events.push('first'))
+    return (await watchLoop(events, 2)).join(' ')
+  }
+  for (let part = 1; part <= 4; part++) first.beginPart(SIZE)
+  t.equal(await both(), 'first second')
+  first.beginPart(SIZE)
+  t.equal(await both(), 'second first')
+  for (let part = 1; part <= 5; part++) second.beginPart(SIZE)
+  t.equal(await both(), 'first second')
 })
 
 t.test('a closed account is not woken, and what it holds still comes back', async t => {
