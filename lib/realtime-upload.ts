@@ -176,10 +176,7 @@ export class RealtimeUpload extends Writable {
       while (at < chunk.length) {
         // Without turns a source that is always ready would starve the sockets, and other uploads.
         if (this.#bytesThisTurn === 0) {
-          this.#transfer.memory.nextTurn(() => {
-            this.#bytesThisTurn = Math.min(BYTES_PER_TURN, this.#options.partSize)
-            this.#pour(chunks, i, at)
-          })
+          this.#waitForTurn(chunks, i, at)
           return
         }
         const end = Math.min(chunk.length, at + this.#bytesThisTurn)
@@ -189,7 +186,7 @@ export class RealtimeUpload extends Writable {
         if (taken > 0) this.#flowed()
         if (this.destroyed) return // By a listener, just now.
         if (at < end) {
-          this.#hold(() => this.#pour(chunks, i, at))
+          this.#waitForRoom(chunks, i, at)
           return
         }
       }
@@ -210,11 +207,20 @@ export class RealtimeUpload extends Writable {
     this.#emit(event)
   }
 
+  // The two below are methods of their own for their closures: in #pour these would make the engine
+  // keep what they capture on the heap, for every chunk.
+
+  #waitForTurn(chunks: readonly Buffer[], index: number, offset: number): void {
+    this.#transfer.memory.nextTurn(() => {
+      this.#bytesThisTurn = Math.min(BYTES_PER_TURN, this.#options.partSize)
+      this.#pour(chunks, index, offset)
+    })
+  }
+
   /** The memory is full: the write, and so the source, waits. */
-  #hold(goOn: () => void): void {
-    this.#transfer.memory.whenRoom(goOn)
-    if (this.#stalled) return
-    this.#stallOrResume('stall')
+  #waitForRoom(chunks: readonly Buffer[], index: number, offset: number): void {
+    this.#transfer.memory.whenRoom(() => this.#pour(chunks, index, offset))
+    if (!this.#stalled) this.#stallOrResume('stall')
   }
 
   #settle(error?: Error): void {
