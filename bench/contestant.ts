@@ -77,6 +77,7 @@ const run = async (upload: Contestant, job: Job): Promise<Figures> => {
     seconds,
     cpuSeconds: (user + system) / 1e6,
     rss: peakRss(),
+    heap: process.memoryUsage().heapTotal / 2 ** 20,
     start: performance.timeOrigin + start,
     lag: seconds - job.bytes / (job.rate ?? Infinity),
   }

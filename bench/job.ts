@@ -36,6 +36,8 @@ export interface Figures {
   readonly cpuSeconds: number
   /** Highest resident memory, in MiB. */
   readonly rss: number
+  /** Of the engine (V8), at the end, in MiB. NaN where it is another's program. */
+  readonly heap: number
   /** When the first byte was asked for, in ms since the epoch. */
   readonly start: number
   /** Seconds from the end of a source with a rate to the end of the upload. */

@@ -124,7 +124,8 @@ export const runProgram = async (
   clearInterval(watch)
   if (code !== 0) throw new Error(`${command[0]} ended with ${code}: ${complaint}`)
   const seconds = (performance.now() - start) / 1_000
-  return { ...usage, seconds, start: performance.timeOrigin + start, lag: Number.NaN }
+  const unknown = { heap: Number.NaN, lag: Number.NaN }
+  return { ...usage, ...unknown, seconds, start: performance.timeOrigin + start }
 }
 
 const launch = ([command = '', ...args]: readonly string[], options: object): ChildProcess =>
