@@ -9,11 +9,11 @@
 const IDLE_PERIOD = 1_000
 
 /**
- * How many parts an upload fills before others that have bytes at hand go first. With one, hundreds
- * of uploads would each hold a part that has just begun, and little of the memory in use would be in
- * the processor's cache. More make an upload wait longer for its turn.
+ * How many parts an upload may begin in a row. With one, hundreds of uploads would each hold a part
+ * that has just begun, and little of the memory in use would be in the processor's cache. More make
+ * those that always have bytes at hand wait longer for each other.
  */
-const PARTS_PER_TICKET = 4
+const PARTS_IN_A_ROW = 4
 
 /** An upload with bytes at hand that waits for its turn. */
 interface Turn {
@@ -34,7 +34,9 @@ export class BlockPool {
   #sweeper: NodeJS.Timeout | undefined
   readonly #waiting = new Set<BlockAccount>()
   readonly #line: Turn[] = []
-  #tickets = 0
+  /** The clock of whoever was served last, or the latest of those before. */
+  #clock = 0
+  #accounts = 0
 
   constructor(limit: number, blockSize: number) {
     this.limit = limit
@@ -73,15 +75,20 @@ export class BlockPool {
     }
   }
 
-  /** Only for BlockAccount: a place in the line, behind all others. */
-  drawTicket(): number {
-    return this.#tickets++
+  /** Only for BlockAccount: a number of its own. */
+  open(): number {
+    return this.#accounts++
+  }
+
+  /** Only for BlockAccount. */
+  get clock(): number {
+    return this.#clock
   }
 
   /**
    * Only for BlockAccount. One upload at a time goes on, each time after the event loop has had its
-   * turn, and the one with the oldest ticket first: so parts are filled one after the other. Side by
-   * side hundreds would fill theirs, and hold gigabytes before the first of them could be sent.
+   * turn, and first the one that has had least: so parts are filled one after the other. Side by side
+   * hundreds would fill theirs, and hold gigabytes before the first of them could be sent.
    */
   nextTurn(turn: Turn): void {
     if (this.#line.push(turn) === 1) setImmediate(this.#giveTurn)
@@ -90,12 +97,14 @@ export class BlockPool {
   readonly #giveTurn = (): void => {
     let next = 0
     for (let index = 1; index < this.#line.length; index++) {
-      const { ticket } = (this.#line[index] as Turn).account
-      if (ticket < (this.#line[next] as Turn).account.ticket) next = index
+      if ((this.#line[index] as Turn).account.isBefore((this.#line[next] as Turn).account)) {
+        next = index
+      }
     }
-    const [turn] = this.#line.splice(next, 1)
+    const [turn] = this.#line.splice(next, 1) as [Turn]
     if (this.#line.length > 0) setImmediate(this.#giveTurn)
-    turn?.goOn()
+    this.#clock = Math.max(this.#clock, turn.account.clock)
+    turn.goOn()
   }
 
   /** Only for BlockAccount. */
@@ -120,16 +129,18 @@ export class BlockPool {
 /** One upload's share of a pool. */
 export class BlockAccount {
   readonly #pool: BlockPool
-  #ticket: number
-  /** Parts that may yet begin with this ticket. */
-  #partsLeft = PARTS_PER_TICKET
+  readonly #number: number
+  /** Bytes of the parts begun, but for those of the present row. */
+  #clock = 0
+  #bytesInRow = 0
+  #partsInRow = 0
   #held = 0
   #allowance = 0
   #onRoom: (() => void) | undefined
 
   constructor(pool: BlockPool) {
     this.#pool = pool
-    this.#ticket = pool.drawTicket()
+    this.#number = pool.open()
   }
 
   get blockSize(): number {
@@ -141,11 +152,13 @@ export class BlockAccount {
    * With less, an upload that must fill a part before it can send one could wait for ever.
    */
   beginPart(partSize: number): void {
-    if (this.#partsLeft === 0) {
-      this.#ticket = this.#pool.drawTicket()
-      this.#partsLeft = PARTS_PER_TICKET
+    if (this.#partsInRow === PARTS_IN_A_ROW) {
+      this.#clock += this.#bytesInRow
+      this.#bytesInRow = 0
+      this.#partsInRow = 0
     }
-    this.#partsLeft--
+    this.#bytesInRow += partSize
+    this.#partsInRow++
     this.#allowance = 2 * Math.ceil(partSize / this.blockSize) * this.blockSize
   }
 
@@ -167,13 +180,22 @@ export class BlockAccount {
     this.#pool.give(blocks)
   }
 
-  /** The lower, the sooner it is this upload's turn. */
-  get ticket(): number {
-    return this.#ticket
+  /** What this upload has had of the others' time: the lower, the sooner it is its turn. */
+  get clock(): number {
+    return this.#clock
+  }
+
+  isBefore(other: BlockAccount): boolean {
+    return (
+      this.#clock < other.clock || (this.#clock === other.clock && this.#number < other.#number)
+    )
   }
 
   /** Calls back when it is this upload's turn to go on, never at once. */
   nextTurn(goOn: () => void): void {
+    // A camera that needs less than its share goes first each time it has bytes, whatever others
+    // do; but nobody saves up a claim for later.
+    this.#clock = Math.max(this.#clock, this.#pool.clock - this.#bytesInRow - 1)
     this.#pool.nextTurn({ account: this, goOn })
   }
 

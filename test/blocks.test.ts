@@ -183,21 +183,47 @@ t.test(
   },
 )
 
-t.test('it goes behind the others when it has begun more than four parts', async t => {
+t.test('it goes behind the others when it has begun four parts in a row', async t => {
   const { account } = poolOf(1)
   const events: string[] = []
-  const [first, second] = [account(), account()]
-  const both = async () => {
-    second.nextTurn(() => events.push('second'))
-    first.nextTurn(() => events.push('first'))
-    return (await watchLoop(events, 2)).join(' ')
+  const isBusy = (name: string, upload: BlockAccount, turns: number) =>
+    upload.nextTurn(() => {
+      events.push(name)
+      upload.beginPart(SIZE)
+      if (turns > 1) isBusy(name, upload, turns - 1)
+    })
+  for (const name of ['a', 'b']) isBusy(name, account(), 7)
+  // In its fifth turn it begins the part that puts it behind.
+  t.strictSame((await watchLoop(events, 15)).join(' '), 'a a a a a b b b b b a a b b ')
+})
+
+t.test('who needs less than the others goes first, but saves up nothing', async t => {
+  const { account } = poolOf(1)
+  const events: string[] = []
+  let isOver = false
+  const isBusy = (name: string, upload: BlockAccount) =>
+    upload.nextTurn(() => {
+      events.push(name)
+      upload.beginPart(SIZE)
+      if (!isOver) isBusy(name, upload)
+    })
+  const camera = account()
+  for (const name of ['a', 'b']) isBusy(name, account())
+  for (let part = 0; part < 10; part++) {
+    await watchLoop(events, 4)
+    camera.nextTurn(() => {
+      events.push('camera')
+      camera.beginPart(SIZE)
+    })
+    t.strictSame(await watchLoop(events, 1), ['camera'])
   }
-  for (let part = 1; part <= 4; part++) first.beginPart(SIZE)
-  t.equal(await both(), 'first second')
-  first.beginPart(SIZE)
-  t.equal(await both(), 'second first')
-  for (let part = 1; part <= 5; part++) second.beginPart(SIZE)
-  t.equal(await both(), 'first second')
+  isBusy('camera', camera)
+  const seen = await watchLoop(events, 30)
+  for (const name of ['a', 'b', 'camera']) {
+    const turns = seen.filter(who => who === name).length
+    t.ok(turns >= 8 && turns <= 12, `${name}: ${turns} of 30`)
+  }
+  isOver = true
 })
 
 t.test('a closed account is not woken, and what it holds still comes back', async t => {
