@@ -19,7 +19,7 @@ import {
 } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable, Writable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 
 /** A program to be started, whose stdout is the recording. */
 export interface Producer {
@@ -58,7 +58,8 @@ export const startProducer = async (
   if (typeof pair === 'boolean') {
     const child = spawn(command, args, { ...options, stdio: [stdin, 'pipe', 'pipe'] })
     onSpawn(child)
-    const stdout = child.stdout as Readable
+    // There is none where not even a pipe could be had; the child tells why.
+    const stdout = child.stdout ?? Readable.from([])
     stdout.pipe(sink, { end: false })
     return { child, stdout }
   }
@@ -134,8 +135,11 @@ const socketPair = async (onreadOf: (near: () => Socket) => OnReadOpts) => {
     const path = nameIn(folder)
     server.listen(path)
     await once(server, 'listening')
-    const accepted = once(server, 'connection')
+    const refused = new AbortController()
+    const accepted = once(server, 'connection', { signal: refused.signal })
     near = connect({ path, onread: onreadOf(() => near as Socket) })
+    // Accepted and cut at once, where the process has no descriptor left.
+    near.once('close', () => refused.abort())
     const [[far]] = await Promise.all([accepted as Promise<[Socket]>, once(near, 'connect')])
     return { near, far }
   } catch (error) {

@@ -3,6 +3,7 @@
  */
 import { Writable } from 'node:stream'
 import { followSignal } from './abort.ts'
+import { invalid } from './checks.ts'
 import { tell } from './diagnostics.ts'
 import { AbortError, RealtimeUploadError } from './errors.ts'
 import type { EventMap } from './events.ts'
@@ -276,6 +277,13 @@ export class RealtimeUpload extends Writable {
       this.destroy(error as Error)
     }
   }
+}
+
+/** For what takes an upload as an argument. Not exported from the package. */
+export const checkUpload = (upload: unknown): void => {
+  if (!(upload instanceof RealtimeUpload)) throw invalid('upload', 'a RealtimeUpload', upload)
+  // It would take nothing in, and then tell of its first stream as if that were this one.
+  if (upload.writableEnded) throw invalid('upload', 'one that has not ended', upload)
 }
 
 type Listener<E extends keyof EventMap> = (...args: EventMap[E]) => void

@@ -4,8 +4,8 @@
  */
 import { Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { invalid, object, refuseUnknown, take } from './checks.ts'
-import { RealtimeUpload } from './realtime-upload.ts'
+import { object, refuseUnknown, take } from './checks.ts'
+import { checkUpload, type RealtimeUpload } from './realtime-upload.ts'
 
 export interface TeeOptions {
   /**
@@ -29,7 +29,7 @@ export interface TeeOptions {
  * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`
  */
 export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform => {
-  if (!(upload instanceof RealtimeUpload)) throw invalid('upload', 'a RealtimeUpload', upload)
+  checkUpload(upload)
   object('options', options, 'an object')
   refuseUnknown('', options, ['onUploadError'])
   const { onUploadError = 'stop' } = options

@@ -4,6 +4,7 @@
  * twelfth failed.
  */
 import { ChildProcess } from 'node:child_process'
+import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
@@ -11,7 +12,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { invalid, object, refuseUnknown, take } from './checks.ts'
 import { RealtimeUploadError } from './errors.ts'
 import { type Producer, readDescriptor, startProducer } from './producer.ts'
-import { RealtimeUpload, type UploadResult } from './realtime-upload.ts'
+import { checkUpload, type RealtimeUpload, type UploadResult } from './realtime-upload.ts'
 
 /** How a source ended. */
 export interface SourceEnd {
@@ -83,8 +84,8 @@ export const uploadFrom = async (
   uploaded.catch(() => {}) // It is awaited once the source has ended.
   try {
     const { stream, program } = await open(source, upload, uploaded, options.onStart)
-    const error = await errorOf(stream)
-    if (upload.destroyed) await uploaded // Whatever ended the upload has ended the source as well.
+    // What failed has ended the source as well, but some cannot be cut off in the middle of a read.
+    const error = await unlessFailed(uploaded, errorOf(stream))
     const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
     // A program may have more to do after its stdout: where it cannot matter it is not waited for.
     const end = onFailure === 'finalise' ? undefined : await unlessFailed(uploaded, ending)
@@ -127,8 +128,9 @@ const open = async (
     return { stream, program }
   }
   if (source instanceof Readable) {
-    source.pipe(upload, { end: false })
-    return flow(source)
+    const bytes = source.readableObjectMode ? bytesOf(source) : source
+    bytes.pipe(upload, { end: false })
+    return flow(bytes)
   }
   if (source instanceof ChildProcess) {
     const stdout = source.stdout as Readable
@@ -144,6 +146,19 @@ const open = async (
   const flowing = flow(stdout, program, child)
   onStart?.(child)
   return flowing
+}
+
+/** What is no bytes ends the source: written to the upload it would be an error that nobody catches. */
+const bytesOf = (source: Readable): Readable => {
+  const chunks = async function* () {
+    for await (const chunk of source) {
+      if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
+        throw invalid('source', 'a stream of bytes or strings', chunk)
+      }
+      yield chunk
+    }
+  }
+  return Readable.from(chunks(), { objectMode: false })
 }
 
 /** The error that a stream ends with; undefined where all of it came. */
@@ -184,6 +199,8 @@ class Program {
     if (stderr && !stderr.closed) {
       const closed = new Promise(resolve => stderr.once('close', resolve))
       await Promise.race([closed, wait(LAST_WORDS, undefined, { ref: false })])
+      // Nor does it keep this process, whoever holds it open.
+      if (stderr instanceof Socket) stderr.unref()
     }
     const error = this.#error ?? streamError
     return {
@@ -221,7 +238,7 @@ const checkArguments = (
   upload: unknown,
   options: UploadFromOptions,
 ): OnFailure => {
-  if (!(upload instanceof RealtimeUpload)) throw invalid('upload', 'a RealtimeUpload', upload)
+  checkUpload(upload)
   object('options', options, 'an object')
   refuseUnknown('', options, ['onSourceFailure', 'onStart'])
   const { onSourceFailure = 'finalise', onStart } = options

@@ -3,6 +3,7 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { DEFAULTS } from '../options.ts'
 import { RealtimeUpload } from '../realtime-upload.ts'
@@ -24,6 +25,9 @@ export interface Take extends UploadFromResult {
 
 /** Lines of a producer's stderr that are shown. */
 const LAST_LINES = 8
+
+/** How long a producer may take to end when its upload has failed, in ms. */
+const LAST_CHANCE = 5_000
 
 /** Windows has no groups of processes. */
 const HAS_GROUPS = process.platform !== 'win32'
@@ -74,8 +78,13 @@ export class Recording {
     const upload = this.#open(target)
     const start = performance.now()
     this.#display.watch(upload, memoryLimit)
+    const { onProducerFailure } = this.#settings
     const result = await uploadFrom(this.#source(), upload, {
-      onSourceFailure: end => (this.#isWell(end) ? 'finalise' : this.#settings.onProducerFailure),
+      // A function would have to wait for the producer, which may have more to do after its stdout.
+      onSourceFailure:
+        onProducerFailure === 'finalise'
+          ? 'finalise'
+          : end => (this.#isWell(end) ? 'finalise' : 'abort'),
       onStart: child => {
         this.#producer = child
         // A signal that came while it was being started.
@@ -91,9 +100,12 @@ export class Recording {
     return { ...result, seconds, path, isWell }
   }
 
-  /** An upload that failed has no use for its producer any more. */
-  endProducer(): void {
+  /** An upload that failed has no use for its producer any more, nor for what that has started. */
+  async endProducer(): Promise<void> {
     this.#send('SIGTERM')
+    const end = performance.now() + LAST_CHANCE
+    while (this.#isAlive() && performance.now() < end) await wait(50)
+    this.#send('SIGKILL')
   }
 
   #open({ client, assetId }: Target): RealtimeUpload {
@@ -133,18 +145,16 @@ export class Recording {
   }
 
   #end(signal: NodeJS.Signals): void {
-    const { producer } = this.#settings
-    if (producer && this.#producer && !isRunning(this.#producer)) {
-      this.#display.say('ending', `${signal}: what came is being finalised. Once more aborts.`)
-      return
-    }
     // Programs that film end well on SIGTERM; of SIGHUP most of them simply die.
-    this.#asked = signal === 'SIGHUP' ? 'SIGTERM' : signal
-    const text = producer
-      ? `${signal}: the producer was told to end; what it wrote is being finalised`
-      : `${signal}: waiting for the end of the input, then it is finalised`
-    this.#display.say('ending', `${text}. Once more aborts.`, { signal })
-    this.#send(this.#asked)
+    const passedOn = signal === 'SIGHUP' ? 'SIGTERM' : signal
+    const source = this.#settings.producer
+      ? 'the producer was told to end; what it wrote is being finalised'
+      : 'waiting for the end of the input, then it is finalised'
+    const text = this.#upload?.writableEnded ? 'what came is being finalised' : source
+    this.#display.say('ending', `${signal}: ${text}. Once more aborts.`, { signal })
+    // Of a producer that has ended already it does not excuse the end.
+    if (!this.#producer || isRunning(this.#producer)) this.#asked = passedOn
+    this.#send(passedOn)
   }
 
   #abort(): void {
@@ -152,16 +162,31 @@ export class Recording {
     this.#send('SIGKILL')
   }
 
-  /** Sends a signal to the producer, and to whatever it has started. */
+  /** Sends a signal to the producer, and to whatever it has started, which may outlive it. */
   #send(signal: NodeJS.Signals): void {
-    const { pid } = this.#producer ?? {}
-    if (pid === undefined || !this.#producer || !isRunning(this.#producer)) return
+    if (!this.#isAlive()) return
     try {
-      process.kill(HAS_GROUPS ? -pid : pid, signal)
+      process.kill(this.#address as number, signal)
     } catch (error) {
       // A program that runs as another user, say. It can be ended by hand, and the upload goes on.
       const why = (error as Error).message
       this.#display.say('signal-failed', `the producer could not be told to end: ${why}`, {}, 'bad')
+    }
+  }
+
+  /** Where signals for the producer go; undefined where none was started. */
+  get #address(): number | undefined {
+    const { pid } = this.#producer ?? {}
+    return HAS_GROUPS && pid !== undefined ? -pid : pid
+  }
+
+  /** Is the producer, or anything that it has started in its group, still there? */
+  #isAlive(): boolean {
+    if (this.#address === undefined) return false
+    try {
+      return process.kill(this.#address, 0)
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM'
     }
   }
 

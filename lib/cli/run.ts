@@ -54,7 +54,7 @@ const record = async (settings: Settings): Promise<number> => {
   } catch (error) {
     if (error instanceof UsageError) throw error
     display.stop()
-    recording.endProducer()
+    const ended = recording.endProducer()
     const { isAborted, left, hasBegun } = recording
     const code = error instanceof RealtimeUploadError ? error.code : undefined
     const message = error instanceof Error ? error.message : String(error)
@@ -63,6 +63,7 @@ const record = async (settings: Settings): Promise<number> => {
     const text = lines.filter(line => line !== undefined).join('\n  ')
     display.say(isAborted ? 'aborted' : 'error', text, { code }, 'bad')
     if (settings.json) await tell({ assetId: target?.assetId, error: { code, message } })
+    await ended
     if (isAborted) return EXIT.aborted
     return code === 'ERR_INVALID_OPTION' && !hasBegun ? EXIT.usage : EXIT.failed
   } finally {
