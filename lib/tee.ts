@@ -42,9 +42,12 @@ export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform
   const uploaded = finished(upload)
   const through = new Transform({
     transform(chunk, _encoding, callback) {
-      if (upload.destroyed) callback(null, chunk)
+      const goOn = () => callback(null, chunk)
       // Whether it failed is for the upload to say, once and for all.
-      else upload.write(chunk, () => callback(null, chunk))
+      if (!upload.destroyed) upload.write(chunk, goOn)
+      else if (onUploadError === 'continue') goOn()
+      // Not a byte more: a source that is always ready would leave it no time to say so.
+      else uploaded.then(goOn, callback)
     },
     flush(callback) {
       if (!upload.destroyed) upload.end()

@@ -133,6 +133,38 @@ t.test('options', async t => {
     t.equal(asset.name, 'A001_C002.mp4')
   })
 
+  t.test('an asset that was there unnamed is named at the end', async t => {
+    const { sandbox, env, base } = await accountFor(t)
+    const { id } = sandbox.createAsset({ extension: '.mp4', filetype: 'video/mp4' })
+    const { code } = await run([...base, '--asset', id, '--name', 'B007.mp4'], { env, input: 'x' })
+    t.equal(code, 0)
+    await sandbox.asset(id)?.whenUploaded()
+    t.equal(sandbox.asset(id)?.name, 'B007.mp4')
+  })
+
+  t.test('of an asset on a device nothing is asked', async t => {
+    const { sandbox, env, to } = await accountFor(t)
+    const { code } = await run([...to, '--device', '1.2.3'], { env, input: 'x' })
+    t.equal(code, 0)
+    t.notOk(sandbox.requests.some(({ operation }) => operation === 'get'))
+  })
+
+  t.test('stdin is what the producer reads', async t => {
+    const { asset, env, to } = await accountFor(t)
+    const { code } = await run([...to, '--', 'cat'], { env, input: 'some bytes' })
+    t.equal(code, 0)
+    await asset.whenUploaded()
+    t.equal(await readFile(asset.path ?? '', 'utf8'), 'some bytes')
+  })
+
+  t.test('--give-up-after is heeded during the take', async t => {
+    const { sandbox, env, to } = await accountFor(t)
+    sandbox.faults.add({ on: 'put', times: Number.POSITIVE_INFINITY, do: { status: 503 } })
+    const { code, stderr } = await run([...to, '--give-up-after', '1s'], { env, input: 'x' })
+    t.equal(code, 1)
+    t.match(stderr, /--give-up-after says how long to go on trying/)
+  })
+
   t.test('a device', async t => {
     const { code, asset, sandbox } = await upload(t, ['--device', '1.2.3', '--name', 'A001.mov'])
     t.equal(code, 0)
@@ -402,11 +434,12 @@ t.test('arguments that make no sense end with 2, and say what to do', async t =>
 t.test('a producer that fails', async t => {
   t.test('is told with its last words, and what it wrote is there', async t => {
     const { asset, env, to } = await accountFor(t)
-    const producer = shell(`${COUNT}; echo the tape is torn >&2; exit 69`)
+    const producer = shell(`${COUNT}; seq 20 >&2; echo the tape is torn >&2; exit 69`)
     const { code, stderr } = await run([...to, ...producer], { env })
     t.equal(code, 3)
     const says = 'the producer failed (exit code 69); what it wrote is uploaded and finalised'
-    t.equal(stderr, `frameio-upload: ${says}\n  the tape is torn\n`)
+    const lines = [says, ...[14, 15, 16, 17, 18, 19, 20], 'the tape is torn']
+    t.equal(stderr, `frameio-upload: ${lines.join('\n  ')}\n`)
     await asset.whenUploaded()
     t.equal(asset.sha256, sha256(Buffer.from(NUMBERS)))
   })
@@ -479,7 +512,8 @@ t.test('signals', async t => {
   t.test('a second one aborts', async t => {
     const { asset, env, to } = await accountFor(t)
     const ready = join(t.testdir(), 'ready')
-    const stubborn = shell(`trap "" INT; echo x; touch ${ready}; sleep 60`)
+    const marker = `60.1${process.pid}`
+    const stubborn = shell(`trap "" INT TERM; echo x; touch ${ready}; sleep ${marker}`)
     const { child, ended, hears } = start([...to, ...stubborn], { env })
     await until(() => existsSync(ready), 'the producer to run')
     child.kill('SIGINT')
@@ -491,12 +525,67 @@ t.test('signals', async t => {
     t.equal(stdout, '')
     t.equal(code, 130)
     t.equal(asset.status, 'created')
+    t.notOk(commandLines().some(line => line.includes(`sleep ${marker}`)))
+  })
+
+  t.test('a program that ends because of it has ended well, but for kill -9', async t => {
+    const loop = 'while :; do sleep 0.05; done'
+    for (const [signal, script, expected, wrote = 'x\n'] of [
+      ['SIGINT', 'READY; exec sleep 60', 0],
+      ['SIGINT', `trap "exit 130" INT; READY; ${loop}`, 0],
+      ['SIGTERM', `trap "exit 255" TERM; READY; ${loop}`, 0],
+      ['SIGINT', `trap "exit 9" INT; READY; ${loop}`, 3],
+      ['SIGINT', `trap 'kill -9 $$' INT; READY; ${loop}`, 3],
+      ['SIGHUP', `trap "echo term; exit 0" TERM; READY; ${loop}`, 0, 'x\nterm\n'],
+    ] as const) {
+      const { asset, env, to } = await accountFor(t)
+      const ready = join(t.testdir(), 'ready')
+      const begun = script.replace('READY', `echo x; touch ${ready}`)
+      const { child, ended } = start([...to, ...shell(begun)], { env })
+      await until(() => existsSync(ready), 'the producer to run')
+      child.kill(signal)
+      t.equal((await ended).code, expected, `${signal} to ${script}`)
+      await asset.whenUploaded()
+      t.equal(await readFile(asset.path ?? '', 'utf8'), wrote)
+    }
+  })
+
+  t.test('with --on-producer-failure abort as well a good end is one', async t => {
+    const { asset, env, to } = await accountFor(t)
+    const args = [...to, '--json', '--on-producer-failure', 'abort', '--', ffmpeg, ...film()]
+    const { child, ended, hears } = start(args, { env })
+    await hears(/"bytesReceived":[1-9]/)
+    child.kill('SIGINT')
+    t.equal((await ended).code, 0)
+    await asset.whenUploaded()
+    t.equal(await decode(asset.path ?? ''), '')
+  })
+
+  t.test('what a program has started gets it too, although the program has ended', async t => {
+    const { asset, env, to } = await accountFor(t)
+    const script = '(while :; do echo more; sleep 0.05; done) & exit 0'
+    const { child, ended, hears } = start([...to, '--json', ...shell(script)], { env })
+    await hears(/"bytesReceived":[1-9]/)
+    child.kill('SIGTERM')
+    t.equal((await ended).code, 0)
+    await asset.whenUploaded()
+  })
+
+  t.test('a program that goes on after its stdout does not keep the asset waiting', async t => {
+    const { asset, env, to } = await accountFor(t)
+    const producer = shell('echo some bytes; exec >&- sleep 60')
+    const { child, ended, hears } = start([...to, ...producer], { env })
+    await asset.whenUploaded()
+    child.kill('SIGINT')
+    await hears(/SIGINT: what came is being finalised/)
+    t.equal((await ended).code, 0)
   })
 
   t.test('with a pipe it waits for the end of the input', async t => {
     const { asset, env, to } = await accountFor(t)
-    const { child, ended, hears } = start(to, { env, input: 'some ', open: true })
-    await new Promise(resolve => setTimeout(resolve, 700))
+    const args = [...to, '--json']
+    const { child, ended, hears } = start(args, { env, input: 'some ', open: true })
+    await hears(/"bytesReceived":5/)
     child.kill('SIGINT')
     await hears(/SIGINT: waiting for the end of the input, then it is finalised/)
     child.stdin?.end('bytes')
@@ -552,6 +641,11 @@ t.test('an upload that fails ends the producer, and all that it has started', as
   const { code } = await run([...to, ...shell(script)], { env })
   t.equal(code, 1)
   t.notOk(commandLines().some(line => line.includes(`sleep ${marker}`)))
+  const other = await accountFor(t)
+  other.sandbox.faults.add({ on: 'put', do: { status: 400 } })
+  const stubborn = `trap "" TERM; ${COUNT}; exec sleep ${marker}`
+  t.equal((await run([...other.to, ...shell(stubborn)], { env: other.env })).code, 1)
+  t.notOk(commandLines().some(line => line.includes(`sleep ${marker}`)))
 })
 
 t.test('where Frame.io never completes, it is said that every byte is there', async t => {
@@ -568,7 +662,8 @@ t.test('where Frame.io never completes, it is said that every byte is there', as
 })
 
 t.test('a stdout that nobody reads does not lose the upload', async t => {
-  const { asset, env, to } = await accountFor(t)
+  const { sandbox, asset, env, to } = await accountFor(t)
+  sandbox.faults.add({ on: 'put', do: { status: 503 } }) // Of which it would say a word.
   const { child, ended } = start(to, { env, input: bytes(6 * MiB) })
   child.stdout?.destroy()
   child.stderr?.destroy()
@@ -646,6 +741,21 @@ t.test('a source that is held for long is told of', async t => {
 
 t.test('the token is nowhere to be seen', async t => {
   const { sandbox, env, to } = await accountFor(t)
+  const words = `${sandbox.token} is the token`
+  for (const options of [[], ['--json']]) {
+    const file = join(t.testdir(), 'token')
+    await writeFile(file, sandbox.token)
+    const args = [
+      ...to,
+      ...options,
+      '--token-file',
+      file,
+      ...shell(`echo x; echo ${words} >&2; exit 1`),
+    ]
+    const { stdout, stderr } = await run(args)
+    for (const text of [stdout, stderr]) t.notMatch(text, sandbox.token)
+    t.match(stderr, /\[redacted\] is the token/)
+  }
   sandbox.faults.add({ on: 'put', do: { status: 403, body: `no, ${sandbox.token}` } })
   const chatty = shell(`echo x; echo ${sandbox.token} >&2; sleep 2; exit 1`)
   const args = [...to, '--json', '--verbose', ...chatty]

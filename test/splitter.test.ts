@@ -181,6 +181,27 @@ t.test('without memory fewer bytes are taken, and none is lost', async t => {
   t.equal(splitter.bytes, 3 * P)
 })
 
+t.test('whoever discards it on hearing of a part or a size leaves nothing held', async t => {
+  for (const at of ['part', 'size'] as const) {
+    const pool = new BlockPool(Infinity, 32)
+    let heard = 0
+    const splitter: Splitter = new Splitter(
+      () => P,
+      new BlockAccount(pool),
+      part => {
+        part.release()
+        if (at === 'part') splitter.discard()
+      },
+      () => {
+        // The second size is that of the part that would begin now.
+        if (at === 'size' && ++heard === 2) splitter.discard()
+      },
+    )
+    splitter.push(data(2 * P), 0, 2 * P)
+    t.equal(pool.held, 0, at)
+  }
+})
+
 t.test('what fills is given back when it is discarded', async t => {
   const { splitter, pool, parts } = setUp()
   splitter.push(data(P + 50), 0, P + 50)

@@ -65,6 +65,26 @@ t.test('with stop a failure of the upload is that of the pipeline', async t => {
   }
 })
 
+t.test('with stop a source without end is stopped as well', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  sandbox.faults.add({ on: 'put', do: { status: 400 } })
+  const { upload } = smallUpload(sandbox)
+  const endless = new Readable({
+    read() {
+      this.push(Buffer.alloc(999))
+    },
+  })
+  const end = pipeline(endless, tee(upload), new PassThrough().resume())
+  t.match(await within(20_000, failureOf(end)), { code: 'ERR_STORAGE_REJECTED' })
+})
+
+t.test('an upload that has ended is refused', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload } = smallUpload(sandbox)
+  await pipeline(sourceOf(DATA, 999), upload)
+  t.throws(() => tee(upload), { code: 'ERR_INVALID_OPTION', message: /one that has not ended/ })
+})
+
 t.test('a failure downstream aborts the upload with its reason', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const { upload, asset } = smallUpload(sandbox)

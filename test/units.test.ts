@@ -1,5 +1,8 @@
 import t from 'tap'
+import { causesOf, hintOf } from '../lib/cli/failures.ts'
+import { Rates } from '../lib/cli/rates.ts'
 import { readSize, readTime, showSize, showTime } from '../lib/cli/units.ts'
+import { RealtimeUploadError } from '../lib/errors.ts'
 
 t.test('sizes', async t => {
   for (const [text, size] of [
@@ -54,5 +57,43 @@ t.test('what people are shown', async t => {
     '120 min',
     '2.0 h',
     '10.0 h',
+  ])
+})
+
+t.test('rates are those of the last five seconds, and tell when the memory is full', async t => {
+  let [bytesReceived, bytesUploaded] = [0, 0]
+  const progress = () => ({
+    ...{ bytesReceived, bytesUploaded, bytesBuffered: bytesReceived - bytesUploaded },
+    ...{ partsFilled: 0, partsRegistered: 0, partsUploaded: 0, partsInFlight: 0, retries: 0 },
+  })
+  const start = performance.now()
+  const rates = new Rates(progress, 1_000)
+  const pass = (seconds: number, received: number, uploaded: number) => {
+    bytesReceived += received
+    bytesUploaded += uploaded
+    rates.take(start + seconds * 1_000)
+  }
+  pass(1, 100, 100)
+  t.match(rates.state, { headroom: null })
+  for (let second = 2; second <= 20; second++) pass(second, 40, 20)
+  const { rateIn, rateOut, headroom } = rates.state
+  t.strictSame([rateIn, rateOut].map(Math.round), [40, 20])
+  // 380 bytes are buffered, and 20 more each second.
+  t.equal(Math.round(headroom ?? 0), 31)
+})
+
+t.test('what failed comes with what to do, and what is underneath', async t => {
+  for (const [code, hint] of [
+    ['ERR_EMPTY_STREAM', /the source itself/],
+    ['ERR_ASSET_NOT_FOUND', /--device/],
+    ['ERR_STORAGE_REJECTED', /--filetype/],
+    ['ERR_SERVER', /--give-up-after/],
+  ] as const) {
+    t.match(hintOf(new RealtimeUploadError(code, 'x')), hint)
+  }
+  const cause = new Error('two', { cause: Object.assign(new Error('one'), { code: 'EONE' }) })
+  t.strictSame(causesOf(new Error('three', { cause })), [
+    'caused by Error: two',
+    'caused by Error EONE: one',
   ])
 })

@@ -89,6 +89,25 @@ t.test('a Readable: every byte arrives', async t => {
   t.equal(asset.sha256, sha256(data))
 })
 
+t.test('an upload that has ended takes no second source', async t => {
+  const { upload } = await start(t)
+  await uploadFrom(shell('echo x'), upload)
+  await t.rejects(uploadFrom(shell('echo y'), upload), {
+    code: 'ERR_INVALID_OPTION',
+    message: 'upload must be one that has not ended; received an object (RealtimeUpload)',
+  })
+})
+
+t.test('a stream that gives something other than bytes is a source that failed', async t => {
+  const { asset, upload } = await start(t)
+  const chunks = ['some', Buffer.from(' bytes'), { no: 'bytes' }]
+  const result = await uploadFrom(Readable.from(chunks), upload)
+  t.equal(result.bytes, 10)
+  const message = 'source must be a stream of bytes or strings; received an object (Object)'
+  t.match(result.source, { ok: false, error: { message } })
+  await asset.whenUploaded()
+})
+
 t.test('a source that failed is finalised with what arrived, and told', async t => {
   const script = 'echo some bytes; echo one line >&2; echo the reason >&2; exit 3'
   for (const source of [() => shell(script), () => started(script)]) {
@@ -120,7 +139,7 @@ t.test('a Readable that failed is finalised with what arrived, and told', async 
 })
 
 t.test('with abort a source that failed leaves the asset unfinished', async t => {
-  const script = 'echo some bytes; echo the reason >&2; exit 3'
+  const script = 'echo some bytes; echo one line >&2; echo the reason >&2; exit 3'
   for (const source of [() => shell(script), () => started(script)]) {
     const { asset, upload } = await start(t)
     await t.rejects(uploadFrom(source(), upload, { onSourceFailure: 'abort' }), {
@@ -180,6 +199,25 @@ t.test('an upload that fails ends the program, and is what is told', async t => 
   await within(20_000, gone)
 })
 
+t.test('an upload that fails is what is told of a Readable, also with abort', async t => {
+  const { upload } = await start(t, {}, { faults: [{ on: 'put', do: { status: 400 } }] })
+  const endless = new Readable({
+    read() {
+      this.push(Buffer.alloc(64 * 2 ** 10))
+    },
+  })
+  const result = uploadFrom(endless, upload, { onSourceFailure: 'abort' })
+  await t.rejects(within(20_000, result), { code: 'ERR_STORAGE_REJECTED' })
+  t.equal(endless.destroyed, true)
+})
+
+t.test('an upload that fails while its program is started ends both', async t => {
+  const { upload } = await start(t)
+  const result = uploadFrom(shell('exec sleep 60'), upload)
+  upload.destroy(new Error('at once'))
+  await t.rejects(within(20_000, result), { message: 'at once' })
+})
+
 t.test('an abort ends a program that is silent', async t => {
   const aborting = new AbortController()
   const { upload } = await start(t, { signal: aborting.signal })
@@ -191,10 +229,16 @@ t.test('an abort ends a program that is silent', async t => {
 
 t.test('a program that closes its stdout early is waited for, and the upload is not', async t => {
   const { upload } = await start(t)
-  const result = uploadFrom(shell('echo some bytes; exec >&-; sleep 0.5; exit 4'), upload)
-  await endOf(upload)
+  let child: ChildProcess | undefined
+  const onStart = (program: ChildProcess) => {
+    child = program
+  }
+  const result = uploadFrom(shell('echo some bytes; exec >&- sleep 60'), upload, { onStart })
+  await within(20_000, endOf(upload))
   t.equal(upload.result?.bytes, 11)
-  t.match((await result).source, { ok: false, exitCode: 4 })
+  t.equal(child?.exitCode, null)
+  child?.kill()
+  t.match((await result).source, { ok: false, signal: 'SIGTERM' })
 })
 
 t.test('an upload that fails while its program is waited for is not waited for', async t => {
@@ -241,6 +285,20 @@ t.test('lines that are drawn again and again count once', async t => {
   t.equal(source.stderr, 'frame=3\nthe end')
 })
 
+t.test('last words may come late, and in pieces', async t => {
+  const { upload } = await start(t)
+  const words = String.raw`printf 'late \303'; sleep 0.1; printf '\244'`
+  const { source } = await uploadFrom(shell(`(sleep 0.1; ${words}) >&2 & echo x; exit 1`), upload)
+  t.equal(source.stderr, 'late ä')
+})
+
+t.test('a stderr that another program holds open is not waited for', async t => {
+  const { upload } = await start(t)
+  const script = 'sleep 30 >&2 & echo $!; echo why >&2; exit 1'
+  const { source } = await within(15_000, uploadFrom(shell(script), upload))
+  t.match(source, { exitCode: 1, stderr: 'why' })
+})
+
 t.test('a long stderr is read to its end, and its tail is kept', async t => {
   const { upload } = await start(t)
   const { source } = await uploadFrom(shell('echo x; seq 1 100000 >&2; exit 1'), upload)
@@ -256,11 +314,23 @@ t.test('an error of a ChildProcess that runs all the same is not its end', async
   t.match(await result, { bytes: 11, source: { ok: true } })
 })
 
+t.test('a stdout that broke is a failure, although its program ended well', async t => {
+  const { upload } = await start(t)
+  const child = started('echo some bytes; sleep 0.5')
+  const result = uploadFrom(child, upload)
+  await until(() => upload.progress.bytesReceived > 0)
+  child.stdout.destroy(new Error('the pipe is torn'))
+  const error = { message: 'the pipe is torn' }
+  t.match(await result, { bytes: 11, source: { ok: false, exitCode: 0, error } })
+})
+
 t.test('a child that has ended is refused, for Node has thrown away what it wrote', async t => {
   const { upload } = await start(t)
-  const child = started('echo some bytes; exit 2')
-  await new Promise(resolve => child.once('exit', resolve))
-  await t.rejects(uploadFrom(child, upload), { code: 'ERR_INVALID_OPTION' })
+  for (const script of ['echo some bytes; exit 2', 'kill -9 $$']) {
+    const child = started(script)
+    await new Promise(resolve => child.once('exit', resolve))
+    await t.rejects(uploadFrom(child, upload), { code: 'ERR_INVALID_OPTION' })
+  }
 })
 
 t.test('the environment and the folder of a program can be set', async t => {
@@ -300,6 +370,7 @@ t.test('where there can be no socket a pipe does', async t => {
   const long = join(t.testdir(), 'a'.repeat(100)) // Its name would be cut.
   mkdirSync(long)
   const [one, other, third] = [await start(t), await start(t), await start(t)]
+  const fourth = await start(t)
   for (const [folder, { asset, upload }] of [
     [long, one],
     ['/no/such/folder', other],
@@ -315,7 +386,14 @@ t.test('where there can be no socket a pipe does', async t => {
   const missing = new Promise((resolve, reject) => {
     setTimeout(() => uploadFrom({ command: 'no-such-program' }, third.upload).then(resolve, reject))
   })
-  await t.rejects(missing, { code: 'ERR_SOURCE_FAILED', message: /ENOENT/ })
+  await t.rejects(missing, {
+    code: 'ERR_SOURCE_FAILED',
+    message: /ENOENT/,
+    cause: { code: 'ENOENT' },
+  })
+  const options = { cwd: '/', env: { ...process.env, TAKE: '7' } }
+  const program = { ...shell('printf %s "$TAKE$PWD"'), options }
+  t.equal((await uploadFrom(program, fourth.upload)).bytes, 2)
 })
 
 t.test('arguments that make no sense are told by name', async t => {

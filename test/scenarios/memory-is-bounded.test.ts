@@ -130,6 +130,43 @@ t.test('when one upload ends, its memory goes to those who wait', async t => {
   }
 })
 
+t.test('an upload that was given up leaves all its memory to the others', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const client = sharedClient(sandbox, 20_480)
+  t.teardown(() => client.close())
+  for (let time = 0; time < 10; time++) {
+    const { upload } = smallUpload(sandbox, { client, partSize: 10_000 })
+    upload.write(bytes(5_000))
+    await until(() => upload.progress.bytesReceived === 5_000)
+    upload.destroy()
+    await endOf(upload)
+  }
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })
+  const { upload } = smallUpload(sandbox, { client })
+  upload.write(bytes(100_000))
+  await settled(() => upload.progress.bytesReceived)
+  t.equal(upload.progress.bytesReceived, 20_000, 'twenty parts of two blocks of 512 bytes')
+  upload.destroy()
+  await endOf(upload)
+})
+
+t.test('a source that is always ready leaves the event loop its turns', async t => {
+  const sandbox = await sandboxFor(t, { storage: 'discard' })
+  const upload = new RealtimeUpload(optionsFor(targetIn(sandbox)))
+  let turns = 0
+  let isOver = false
+  const count = () => {
+    turns++
+    if (!isOver) setImmediate(count)
+  }
+  setImmediate(count)
+  await new Promise(resolve => upload.write(Buffer.alloc(64 * 2 ** 20), resolve))
+  isOver = true
+  t.ok(turns >= 250, `${turns} turns for 256 times 256 KiB`)
+  upload.end()
+  t.equal(await endOf(upload), undefined)
+})
+
 t.test('an upload may have a memory of its own beside its client’s', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const client = sharedClient(sandbox, 1_000_000)
