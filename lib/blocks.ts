@@ -34,7 +34,7 @@ export class BlockPool {
   #sweeper: NodeJS.Timeout | undefined
   readonly #waiting = new Set<BlockAccount>()
   readonly #line: Turn[] = []
-  /** The clock of whoever was served last, or the latest of those before. */
+  /** The latest clock of those that were served. */
   #clock = 0
   #accounts = 0
 
@@ -130,7 +130,7 @@ export class BlockPool {
 export class BlockAccount {
   readonly #pool: BlockPool
   readonly #number: number
-  /** Bytes of the parts begun, but for those of the present row. */
+  /** In bytes of parts begun, without those of the present row. See `nextTurn`. */
   #clock = 0
   #bytesInRow = 0
   #partsInRow = 0
@@ -180,7 +180,7 @@ export class BlockAccount {
     this.#pool.give(blocks)
   }
 
-  /** What this upload has had of the others' time: the lower, the sooner it is its turn. */
+  /** What this upload has had, in bytes: the lower, the sooner it is its turn. */
   get clock(): number {
     return this.#clock
   }

@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import t, { type Test } from 'tap'
@@ -293,10 +294,12 @@ t.test('last words may come late, and in pieces', async t => {
 })
 
 t.test('a stderr that another program holds open is not waited for', async t => {
-  const { upload } = await start(t)
+  const { asset, upload } = await start(t)
   const script = 'sleep 30 >&2 & echo $!; echo why >&2; exit 1'
   const { source } = await within(15_000, uploadFrom(shell(script), upload))
   t.match(source, { exitCode: 1, stderr: 'why' })
+  await asset.whenUploaded()
+  process.kill(Number(await readFile(asset.path ?? '', 'utf8')))
 })
 
 t.test('a long stderr is read to its end, and its tail is kept', async t => {
