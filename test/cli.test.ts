@@ -509,6 +509,23 @@ t.test('signals', async t => {
     t.equal(await readFile(asset.path ?? '', 'utf8'), 'ready\ngot one\n')
   })
 
+  t.test('many within half a second are one, up to the very end', async t => {
+    const ready = join(t.testdir(), 'ready')
+    const script = `trap "exit 0" INT; echo x; touch ${ready}; while :; do sleep 0.02; done`
+    // To close a sandbox takes a while, in which nothing is left to do.
+    const args = ['--sandbox', t.testdir(), '--name', 'a.mp4', ...shell(script)]
+    const { child, ended } = start(args)
+    await until(() => existsSync(ready), 'the producer to run')
+    const first = performance.now()
+    const timer = setInterval(() => {
+      if (performance.now() - first < 400) child.kill('SIGINT')
+    }, 3)
+    const { code, stdout } = await ended
+    clearInterval(timer)
+    t.equal(code, 0)
+    t.match(stdout, /2 bytes {2}1 parts/)
+  })
+
   t.test('a second one aborts', async t => {
     const { asset, env, to } = await accountFor(t)
     const ready = join(t.testdir(), 'ready')

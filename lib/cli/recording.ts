@@ -36,8 +36,6 @@ export class Recording {
   readonly #settings: Settings
   readonly #display: Display
   readonly #aborting = new AbortController()
-  /** No longer minds the signals. */
-  readonly stop: () => void
   #target: Target | undefined
   #upload: RealtimeUpload | undefined
   #producer: ChildProcess | undefined
@@ -48,7 +46,7 @@ export class Recording {
   constructor(settings: Settings, display: Display, onAbort: () => void) {
     this.#settings = settings
     this.#display = display
-    this.stop = onSignals(
+    onSignals(
       signal => (this.#target ? this.#end(signal) : onAbort()),
       () => (this.#target ? this.#abort() : onAbort()),
     )

@@ -67,7 +67,6 @@ const record = async (settings: Settings): Promise<number> => {
     if (isAborted) return EXIT.aborted
     return code === 'ERR_INVALID_OPTION' && !hasBegun ? EXIT.usage : EXIT.failed
   } finally {
-    recording.stop()
     await target?.close()
   }
 }

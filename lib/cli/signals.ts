@@ -7,11 +7,11 @@ const SAME = 500
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Calls back at the first signal, and at each further one. Returns how to stop. */
-export const onSignals = (
-  first: (signal: NodeJS.Signals) => void,
-  further: () => void,
-): (() => void) => {
+/**
+ * Calls back at the first signal, and at each further one, until the process is gone: without a
+ * listener a late one would be the end of a command that has done its work.
+ */
+export const onSignals = (first: (signal: NodeJS.Signals) => void, further: () => void): void => {
   let last: number | undefined
   const listen = (signal: NodeJS.Signals) => {
     const now = performance.now()
@@ -22,7 +22,4 @@ export const onSignals = (
     else further()
   }
   for (const signal of SIGNALS) process.on(signal, listen)
-  return () => {
-    for (const signal of SIGNALS) process.off(signal, listen)
-  }
 }
