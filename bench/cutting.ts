@@ -6,8 +6,8 @@
  */
 import { once } from 'node:events'
 import { cpus } from 'node:os'
-import { BlockAccount, BlockPool } from '../lib/blocks.ts'
-import { Splitter } from '../lib/splitter.ts'
+import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
+import { Splitter } from '../lib/upload/splitter.ts'
 import { streamChunker } from '../test/support/stream-chunker.ts'
 
 const KiB = 2 ** 10

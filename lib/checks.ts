@@ -4,8 +4,8 @@
 import { inspect } from 'node:util'
 import type { Dispatcher } from 'undici'
 import { RealtimeUploadError } from './errors.ts'
-import type { Device, ResolvedClientOptions, Token } from './options.ts'
-import type { RetryOptions } from './retry.ts'
+import type { RetryOptions } from './net/retry.ts'
+import type { Device, ResolvedClientOptions, Token } from './upload/options.ts'
 
 type Check<T> = (value: unknown) => value is T
 

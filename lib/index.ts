@@ -1,31 +1,36 @@
-export type { CreateAssetOptions, PartInfo, RegisterOptions, WaitOptions } from './client.ts'
-export { FrameioClient } from './client.ts'
-export type { DiagnosticMessages } from './diagnostics.ts'
 export type { ErrorCode } from './errors.ts'
 export { AbortError, RealtimeUploadError } from './errors.ts'
-export type { EventMap, StoredPart, UploadWarning } from './events.ts'
 export type {
-  ConnectionOptions,
-  Device,
-  FrameioClientOptions,
-  RealtimeUploadOptions,
-  Token,
-} from './options.ts'
-export type { Producer } from './producer.ts'
-export type { Asset } from './protocol.ts'
-export type { Progress, UploadResult } from './realtime-upload.ts'
-export { RealtimeUpload } from './realtime-upload.ts'
-export type { RefreshingToken, RefreshingTokenOptions } from './refreshing-token.ts'
-export { refreshingToken } from './refreshing-token.ts'
-export type { RetryOptions } from './retry.ts'
-export type { TeeOptions } from './tee.ts'
-export { tee } from './tee.ts'
-export type { RetryInfo } from './transfer.ts'
+  CreateAssetOptions,
+  PartInfo,
+  RegisterOptions,
+  WaitOptions,
+} from './frameio/client.ts'
+export { FrameioClient } from './frameio/client.ts'
+export type { Asset } from './frameio/protocol.ts'
+export type { RefreshingToken, RefreshingTokenOptions } from './frameio/refreshing-token.ts'
+export { refreshingToken } from './frameio/refreshing-token.ts'
+export type { RetryOptions } from './net/retry.ts'
+export type { Producer } from './sources/producer.ts'
+export type { TeeOptions } from './sources/tee.ts'
+export { tee } from './sources/tee.ts'
 export type {
   Descriptor,
   OnSourceFailure,
   SourceEnd,
   UploadFromOptions,
   UploadFromResult,
-} from './upload-from.ts'
-export { uploadFrom } from './upload-from.ts'
+} from './sources/upload-from.ts'
+export { uploadFrom } from './sources/upload-from.ts'
+export type { DiagnosticMessages } from './upload/diagnostics.ts'
+export type { EventMap, StoredPart, UploadWarning } from './upload/events.ts'
+export type {
+  ConnectionOptions,
+  Device,
+  FrameioClientOptions,
+  RealtimeUploadOptions,
+  Token,
+} from './upload/options.ts'
+export type { Progress, UploadResult } from './upload/realtime-upload.ts'
+export { RealtimeUpload } from './upload/realtime-upload.ts'
+export type { RetryInfo } from './upload/transfer.ts'

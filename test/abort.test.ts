@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { followSignal } from '../lib/abort.ts'
+import { followSignal } from '../lib/net/signals.ts'
 
 t.test('however many follow a signal, it has one listener', async t => {
   const ending = new AbortController()

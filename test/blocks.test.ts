@@ -1,5 +1,5 @@
 import t, { type Test } from 'tap'
-import { BlockAccount, BlockPool } from '../lib/blocks.ts'
+import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
 
 const SIZE = 10
 

@@ -1,8 +1,8 @@
 import { getEventListeners } from 'node:events'
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
-import type { ApiRequest, CallContext } from '../lib/api.ts'
-import { apiOf } from '../lib/client.ts'
+import type { ApiRequest, CallContext } from '../lib/frameio/api.ts'
+import { apiOf } from '../lib/frameio/client.ts'
 import { type FrameioClient, type FrameioClientOptions, RealtimeUploadError } from '../lib/index.ts'
 import {
   endOf,

@@ -1,6 +1,6 @@
 import { getEventListeners } from 'node:events'
 import t from 'tap'
-import { DEADLINE, withDeadline } from '../lib/deadline.ts'
+import { DEADLINE, withDeadline } from '../lib/net/deadline.ts'
 import { failureOf, within } from './support/servers.ts'
 
 /** Ends only with its signal, with the signal's reason or an error of its own. */

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
-import { type Exchange, exchange } from '../lib/http.ts'
-import { Failure } from '../lib/retry.ts'
+import { type Exchange, exchange } from '../lib/net/http.ts'
+import { Failure } from '../lib/net/retry.ts'
 import { closedPort, failureOf, json, serve, serveRaw, within } from './support/servers.ts'
 
 /** One request, by a dispatcher of its own that is destroyed with the test. */

@@ -6,8 +6,8 @@
  */
 import { once } from 'node:events'
 import { pipeline } from 'node:stream/promises'
+import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import { FrameioClient, RealtimeUpload } from '../lib/index.ts'
-import { LIMITS_DOOR } from '../lib/protocol.ts'
 import { startSandbox } from '../lib/sandbox/index.ts'
 import { bytes, optionsFor, sha256, sourceOf, targetIn } from './support/sandboxes.ts'
 

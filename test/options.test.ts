@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
+import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import { FrameioClient, RealtimeUpload, type RealtimeUploadOptions } from '../lib/index.ts'
-import { resolveClientOptions, resolveUploadOptions } from '../lib/options.ts'
-import { LIMITS_DOOR } from '../lib/protocol.ts'
+import { resolveClientOptions, resolveUploadOptions } from '../lib/upload/options.ts'
 import { shown } from './support/sandboxes.ts'
 import { SECRET } from './support/servers.ts'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { partPlan } from '../lib/part-plan.ts'
-import { LIMITS } from '../lib/protocol.ts'
+import { LIMITS } from '../lib/frameio/protocol.ts'
+import { partPlan } from '../lib/upload/part-plan.ts'
 
 const MiB = 2 ** 20
 const GiB = 2 ** 30

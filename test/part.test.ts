@@ -1,5 +1,5 @@
 import t from 'tap'
-import { memoryPart } from '../lib/part.ts'
+import { memoryPart } from '../lib/upload/part.ts'
 
 const partOf = (size: number, blocks: readonly Buffer[]) => {
   const given = { back: 0 }

@@ -6,7 +6,7 @@ import {
   readAsset,
   readFailure,
   readUploadUrls,
-} from '../lib/protocol.ts'
+} from '../lib/frameio/protocol.ts'
 
 const HTTPS = ['https://s3.example/parts/1?X-Amz-Signature=5ec4e7', 'https://s3.example/parts/2']
 const HTTP = ['http://127.0.0.1:9/parts/1', 'http://127.0.0.1:9/parts/2']

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { RateGate } from '../lib/rate-gate.ts'
+import { RateGate } from '../lib/frameio/rate-gate.ts'
 import { failureOf, within } from './support/servers.ts'
 
 const { signal } = new AbortController()

@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { RegisterOptions } from '../lib/client.ts'
-import type { Part } from '../lib/part.ts'
-import { Registrar, type RegistrarOptions } from '../lib/registrar.ts'
+import type { RegisterOptions } from '../lib/frameio/client.ts'
+import type { Part } from '../lib/upload/part.ts'
+import { Registrar, type RegistrarOptions } from '../lib/upload/registrar.ts'
 
 const partOf = (number: number, final = false): Part => ({
   number,

@@ -15,7 +15,7 @@ import {
   readRetryAfter,
   sleep,
   type Verdict,
-} from '../lib/retry.ts'
+} from '../lib/net/retry.ts'
 import { QUICK } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
 

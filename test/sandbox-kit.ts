@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { request } from 'undici'
-import { LIMITS_DOOR, type Limits } from '../lib/protocol.ts'
+import { LIMITS_DOOR, type Limits } from '../lib/frameio/protocol.ts'
 import { type Sandbox, type SandboxOptions, startSandbox } from '../lib/sandbox/index.ts'
 
 interface Teardown {

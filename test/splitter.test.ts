@@ -1,10 +1,10 @@
 import { createHash, randomInt } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { BlockAccount, BlockPool } from '../lib/blocks.ts'
-import type { Part } from '../lib/part.ts'
-import type { PartPlan } from '../lib/part-plan.ts'
-import { Splitter } from '../lib/splitter.ts'
+import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
+import type { Part } from '../lib/upload/part.ts'
+import type { PartPlan } from '../lib/upload/part-plan.ts'
+import { Splitter } from '../lib/upload/splitter.ts'
 import { chunkerCuts } from './support/stream-chunker.ts'
 
 const P = 100

@@ -8,7 +8,7 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { findFfmpeg } from '../examples/support/ffmpeg.ts'
 import type { UploadWarning } from '../lib/index.ts'
-import { StreamabilityCheck } from '../lib/streamable.ts'
+import { StreamabilityCheck } from '../lib/upload/streamable.ts'
 import { chunked, endOf, SMALL, sandboxFor, smallUpload } from './support/sandboxes.ts'
 
 /** What is said of a file that comes in chunks of this size. */

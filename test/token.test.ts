@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TokenSource } from '../lib/token.ts'
+import { TokenSource } from '../lib/frameio/token.ts'
 
 /** A token function that counts: `t1`, `t2` … */
 const counting = () => {

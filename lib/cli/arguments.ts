@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 import mime from 'mime'
-import type { RealtimeUploadOptions } from '../options.ts'
+import type { RealtimeUploadOptions } from '../upload/options.ts'
 import { readSize, readTime } from './units.ts'
 import { UsageError } from './usage.ts'
 

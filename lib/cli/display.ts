@@ -5,7 +5,7 @@
 import { clearLine, cursorTo } from 'node:readline'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
-import type { RealtimeUpload } from '../realtime-upload.ts'
+import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { Rates, type State } from './rates.ts'
 import type { Secrets } from './secrets.ts'
 import { showSize, showTime } from './units.ts'

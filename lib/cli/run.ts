@@ -3,7 +3,7 @@
  */
 import { isatty } from 'node:tty'
 import { RealtimeUploadError } from '../errors.ts'
-import { resolveUploadOptions } from '../options.ts'
+import { resolveUploadOptions } from '../upload/options.ts'
 import { readArguments, type Settings } from './arguments.ts'
 import { Display } from './display.ts'
 import { causesOf, hintOf, inFlags } from './failures.ts'

@@ -9,7 +9,7 @@
 import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { WirePart } from '../protocol.ts'
+import type { WirePart } from '../frameio/protocol.ts'
 import { type NewAsset, Refusal, type Registration } from './rules.ts'
 import type { Storage } from './storage.ts'
 import type { SandboxAsset } from './types.ts'

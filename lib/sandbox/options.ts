@@ -1,7 +1,7 @@
 /**
  * The sandbox's options: partial in, complete out, once.
  */
-import { type Limits, limitsOf } from '../protocol.ts'
+import { type Limits, limitsOf } from '../frameio/protocol.ts'
 import { check, checkKeys, oneOf, rules, within } from './check.ts'
 import type { Fault, SandboxOptions } from './types.ts'
 

@@ -2,7 +2,7 @@
  * The rules of Frame.io for what is sent to it: its own, and where they are not known, the strictest
  * that a careful client keeps.
  */
-import type { Limits, WirePart } from '../protocol.ts'
+import type { Limits, WirePart } from '../frameio/protocol.ts'
 
 /** A request that Frame.io would refuse, and why. */
 export class Refusal extends Error {

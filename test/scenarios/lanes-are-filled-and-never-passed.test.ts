@@ -1,6 +1,6 @@
 import t from 'tap'
+import { LIMITS_DOOR } from '../../lib/frameio/protocol.ts'
 import { FrameioClient } from '../../lib/index.ts'
-import { LIMITS_DOOR } from '../../lib/protocol.ts'
 import { bytes, endOf, SMALL, sandboxFor, smallUpload, until } from '../support/sandboxes.ts'
 
 t.test('PUTs in flight reach concurrency and never pass it', async t => {

@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import t from 'tap'
+import { LIMITS_DOOR } from '../../lib/frameio/protocol.ts'
 import { FrameioClient, RealtimeUpload } from '../../lib/index.ts'
-import { LIMITS_DOOR } from '../../lib/protocol.ts'
 import type { Sandbox } from '../../lib/sandbox/index.ts'
 import {
   bytes,

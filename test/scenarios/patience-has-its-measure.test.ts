@@ -2,8 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
+import { LIMITS_DOOR, type Limits } from '../../lib/frameio/protocol.ts'
 import { FrameioClient, RealtimeUpload, type RealtimeUploadOptions } from '../../lib/index.ts'
-import { LIMITS_DOOR, type Limits } from '../../lib/protocol.ts'
 import {
   bytes,
   endOf,

@@ -4,8 +4,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
+import { LIMITS_DOOR, type Limits } from '../../lib/frameio/protocol.ts'
 import { type EventMap, RealtimeUpload, type RealtimeUploadOptions } from '../../lib/index.ts'
-import { LIMITS_DOOR, type Limits } from '../../lib/protocol.ts'
 import {
   type Sandbox,
   type SandboxAsset,

@@ -2,10 +2,10 @@
  * The stream's contract, and nothing else: bytes in, backpressure, events, and one end.
  */
 import { Writable } from 'node:stream'
-import { followSignal } from './abort.ts'
-import { invalid } from './checks.ts'
+import { invalid } from '../checks.ts'
+import { AbortError, RealtimeUploadError } from '../errors.ts'
+import { followSignal } from '../net/signals.ts'
 import { tell } from './diagnostics.ts'
-import { AbortError, RealtimeUploadError } from './errors.ts'
 import type { EventMap } from './events.ts'
 import {
   type RealtimeUploadOptions,

@@ -1,8 +1,8 @@
 /**
  * Where the bearer token comes from, and the one refresh that all who share it wait for.
  */
-import { checkToken } from './checks.ts'
-import type { Token } from './options.ts'
+import { checkToken } from '../checks.ts'
+import type { Token } from '../upload/options.ts'
 import type { RefreshingToken } from './refreshing-token.ts'
 
 export class TokenSource {

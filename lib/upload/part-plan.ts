@@ -6,7 +6,7 @@
  * ends is at least one part. So parts start small and grow with what was cut already: each is at
  * least 1/900 of it, which reaches 5 TiB after 9,826 parts.
  */
-import type { Limits } from './protocol.ts'
+import type { Limits } from '../frameio/protocol.ts'
 
 /** The size of the next part in bytes, given how many bytes were cut into parts before it. */
 export type PartPlan = (bytesCut: number) => number

@@ -9,10 +9,10 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as wait } from 'node:timers/promises'
-import { invalid, object, refuseUnknown, take } from './checks.ts'
-import { RealtimeUploadError } from './errors.ts'
+import { invalid, object, refuseUnknown, take } from '../checks.ts'
+import { RealtimeUploadError } from '../errors.ts'
+import { checkUpload, type RealtimeUpload, type UploadResult } from '../upload/realtime-upload.ts'
 import { type Producer, readDescriptor, startProducer } from './producer.ts'
-import { checkUpload, type RealtimeUpload, type UploadResult } from './realtime-upload.ts'
 
 /** How a source ended. */
 export interface SourceEnd {

@@ -4,19 +4,19 @@
  */
 import { setMaxListeners } from 'node:events'
 import pLimit, { type LimitFunction } from 'p-limit'
-import { unlessAborted } from './abort.ts'
-import type { Api, CallContext } from './api.ts'
+import { invalid } from '../checks.ts'
+import type { RealtimeUploadError } from '../errors.ts'
+import type { Api, CallContext } from '../frameio/api.ts'
+import { apiOf, FrameioClient, type RegisterOptions, registerParts } from '../frameio/client.ts'
+import { LIMITS_DOOR } from '../frameio/protocol.ts'
+import { Pulse } from '../net/retry.ts'
+import { unlessAborted } from '../net/signals.ts'
 import { BlockAccount, BlockPool } from './blocks.ts'
-import { invalid } from './checks.ts'
-import { apiOf, FrameioClient, type RegisterOptions, registerParts } from './client.ts'
 import { tell } from './diagnostics.ts'
-import type { RealtimeUploadError } from './errors.ts'
 import { DEFAULT_CAP, type FrameioClientOptions, type ResolvedUploadOptions } from './options.ts'
 import type { Part } from './part.ts'
-import { LIMITS_DOOR } from './protocol.ts'
 import { putPart, type Receipt, type UploadUrl } from './put-part.ts'
 import { Registrar } from './registrar.ts'
-import { Pulse } from './retry.ts'
 
 /** Another try is about to be made. */
 export interface RetryInfo {

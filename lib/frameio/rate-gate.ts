@@ -2,7 +2,7 @@
  * One gate for all calls of a client. Frame.io counts calls per user, so a 429 for one upload is a
  * 429 for all: they wait together.
  */
-import { type Gate, type RetryOptions, sleep } from './retry.ts'
+import { type Gate, type RetryOptions, sleep } from '../net/retry.ts'
 
 /** Frame.io asks for about a second after a 429, then exponentially more. */
 const FIRST_WAIT = 1_000

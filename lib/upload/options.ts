@@ -19,10 +19,10 @@ import {
   object,
   refuseUnknown,
   take,
-} from './checks.ts'
-import type { FrameioClient } from './client.ts'
-import { type Limits, limitsOf } from './protocol.ts'
-import type { RetryOptions } from './retry.ts'
+} from '../checks.ts'
+import type { FrameioClient } from '../frameio/client.ts'
+import { type Limits, limitsOf } from '../frameio/protocol.ts'
+import type { RetryOptions } from '../net/retry.ts'
 
 /**
  * A bearer token, or a function that fetches one. The function is called before the first call to

@@ -5,7 +5,7 @@
  * the API, the fewer the calls. What is registered and waits for a lane is bounded, so that URLs
  * stay young and an outage of S3 does not hammer the API.
  */
-import type { RegisterOptions } from './client.ts'
+import type { RegisterOptions } from '../frameio/client.ts'
 import type { Part } from './part.ts'
 import type { UploadUrl } from './put-part.ts'
 

@@ -4,13 +4,9 @@
  */
 import { setMaxListeners } from 'node:events'
 import { Agent, type Dispatcher } from 'undici'
-import { unlessAborted } from './abort.ts'
-import { DEADLINE, withDeadline } from './deadline.ts'
-import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from './errors.ts'
-import { type Answer, exchange } from './http.ts'
-import type { ConnectionOptions, ResolvedClientOptions } from './options.ts'
-import { parseJson, readFailure, urlOf } from './protocol.ts'
-import { RateGate, type RateLimit } from './rate-gate.ts'
+import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from '../errors.ts'
+import { DEADLINE, withDeadline } from '../net/deadline.ts'
+import { type Answer, exchange } from '../net/http.ts'
 import {
   Failure,
   judgeApiAnswer,
@@ -20,7 +16,11 @@ import {
   persist,
   type Ruling,
   readRetryAfter,
-} from './retry.ts'
+} from '../net/retry.ts'
+import { unlessAborted } from '../net/signals.ts'
+import type { ConnectionOptions, ResolvedClientOptions } from '../upload/options.ts'
+import { parseJson, readFailure, urlOf } from './protocol.ts'
+import { RateGate, type RateLimit } from './rate-gate.ts'
 import { TokenSource } from './token.ts'
 
 export interface ApiRequest<T> {

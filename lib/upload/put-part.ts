@@ -2,9 +2,15 @@
  * One part to one presigned URL: the only file that speaks to S3.
  */
 import type { Dispatcher } from 'undici'
-import { exchange } from './http.ts'
+import { exchange } from '../net/http.ts'
+import {
+  Failure,
+  judgeStorageAnswer,
+  type Persistence,
+  persist,
+  readRetryAfter,
+} from '../net/retry.ts'
 import type { Part } from './part.ts'
-import { Failure, judgeStorageAnswer, type Persistence, persist, readRetryAfter } from './retry.ts'
 
 /** A presigned URL and when it came, on the monotonic clock in ms. */
 export interface UploadUrl {

@@ -4,8 +4,8 @@
  */
 import { Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { object, refuseUnknown, take } from './checks.ts'
-import { checkUpload, type RealtimeUpload } from './realtime-upload.ts'
+import { object, refuseUnknown, take } from '../checks.ts'
+import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
 
 export interface TeeOptions {
   /**

@@ -3,11 +3,11 @@
  * twelve hours outlives its first token without anybody noticing.
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
-import { BASE_URL, checkBaseUrl, checkDispatcher, object, refuseUnknown, take } from './checks.ts'
-import { RealtimeUploadError, redact } from './errors.ts'
-import { type Answer, exchange } from './http.ts'
+import { BASE_URL, checkBaseUrl, checkDispatcher, object, refuseUnknown, take } from '../checks.ts'
+import { RealtimeUploadError, redact } from '../errors.ts'
+import { type Answer, exchange } from '../net/http.ts'
+import { Failure } from '../net/retry.ts'
 import { parseJson, readFailure, readTokens, type Tokens, urlOf } from './protocol.ts'
-import { Failure } from './retry.ts'
 
 export interface RefreshingTokenOptions {
   /** Your C2C client's id. */

@@ -2,7 +2,7 @@
  * What goes over the wire to Frame.io, the limits of Frame.io and S3, and the guards for what the
  * API answers. Field names are the wire's own.
  */
-import { RealtimeUploadError } from './errors.ts'
+import { RealtimeUploadError } from '../errors.ts'
 
 const MiB = 2 ** 20
 const GiB = 2 ** 30

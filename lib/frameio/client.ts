@@ -2,17 +2,18 @@
  * The only file that speaks to Frame.io: which calls there are, and what they say.
  */
 import { setMaxListeners } from 'node:events'
-import { followSignal } from './abort.ts'
-import { Api, type CallContext } from './api.ts'
-import { checkFiletype, checkId, checkName, invalid } from './checks.ts'
-import { DEADLINE, withDeadline } from './deadline.ts'
-import { AbortError, RealtimeUploadError } from './errors.ts'
+import { checkFiletype, checkId, checkName, invalid } from '../checks.ts'
+import { AbortError, RealtimeUploadError } from '../errors.ts'
+import { DEADLINE, withDeadline } from '../net/deadline.ts'
+import { sleep } from '../net/retry.ts'
+import { followSignal } from '../net/signals.ts'
 import {
   type ConnectionOptions,
   type FrameioClientOptions,
   resolveClientOptions,
-} from './options.ts'
-import type { Part } from './part.ts'
+} from '../upload/options.ts'
+import type { Part } from '../upload/part.ts'
+import { Api, type CallContext } from './api.ts'
 import {
   type Asset,
   type CreateAssetBody,
@@ -20,7 +21,6 @@ import {
   readAsset,
   readUploadUrls,
 } from './protocol.ts'
-import { sleep } from './retry.ts'
 
 /** What a registration says of a part: its number from 1, its bytes, and whether it is the last. */
 export type PartInfo = Pick<Part, 'number' | 'size' | 'final'>

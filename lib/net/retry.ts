@@ -2,7 +2,7 @@
  * What to do about a fault: one pure table, one pure delay, one loop. Every request of this library
  * that may be made again is made through `persist`.
  */
-import { type ErrorCode, type ErrorDetails, RealtimeUploadError } from './errors.ts'
+import { type ErrorCode, type ErrorDetails, RealtimeUploadError } from '../errors.ts'
 
 /** What a fault calls for. */
 export type Verdict =

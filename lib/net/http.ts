@@ -4,10 +4,10 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
-import { unlessAborted } from './abort.ts'
+import type { ErrorDetails } from '../errors.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
-import type { ErrorDetails } from './errors.ts'
 import { Failure, judgeNetworkError } from './retry.ts'
+import { unlessAborted } from './signals.ts'
 
 export interface Exchange {
   readonly dispatcher: Dispatcher
