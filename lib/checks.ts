@@ -1,20 +1,32 @@
 /**
- * The rules for single options. Each fails with the option, its rule, and the value received.
+ * Rules for options and arguments, of whatever kind: what is a rule of Frame.io's stands with whom it
+ * concerns. Each refusal names the option, its rule, and the value received. One order everywhere:
+ * option, value, rule.
  */
 import { inspect } from 'node:util'
-import type { Dispatcher } from 'undici'
 import { RealtimeUploadError } from './errors.ts'
-import type { RetryOptions } from './net/retry.ts'
-import type { Device, ResolvedClientOptions, Token } from './upload/options.ts'
 
-type Check<T> = (value: unknown) => value is T
+/** What a value must be, in words and as a question. */
+export interface Rule<T> {
+  /** Goes on after "must be". */
+  readonly text: string
+  readonly holds: (value: unknown) => value is T
+}
+
+export const rule = <T>(text: string, holds: (value: unknown) => boolean): Rule<T> => ({
+  text,
+  holds: (value): value is T => holds(value),
+})
 
 /** Fails with the option, its rule, and the value received: cut short, and of an object its kind. */
-export const invalid = (option: string, rule: string, value: unknown): RealtimeUploadError =>
-  refusal(option, rule, kindOf(value) ?? inspect(value).slice(0, 120))
+export const invalid = (option: string, value: unknown, text: string): RealtimeUploadError =>
+  refusal(option, kindOf(value) ?? inspect(value).slice(0, 120), text)
 
-const refusal = (option: string, rule: string, received: string) =>
-  new RealtimeUploadError('ERR_INVALID_OPTION', `${option} must be ${rule}; received ${received}`)
+/** As `invalid`, for values that may be secret: `received` says of them what may be said. */
+export const refusal = (option: string, received: string, text: string): RealtimeUploadError =>
+  new RealtimeUploadError('ERR_INVALID_OPTION', `${option} must be ${text}; received ${received}`, {
+    option,
+  })
 
 /** What an object is, but never what it holds: that may be a token. */
 const kindOf = (value: unknown) =>
@@ -22,117 +34,63 @@ const kindOf = (value: unknown) =>
     ? `an object (${value.constructor?.name ?? 'without a prototype'})`
     : undefined
 
-export const take = <T>(option: string, value: unknown, rule: string, check: Check<T>): T => {
-  if (!check(value)) throw invalid(option, rule, value)
+/** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` */
+export const take = <T>(option: string, value: unknown, { text, holds }: Rule<T>): T => {
+  if (!holds(value)) throw invalid(option, value, text)
   return value
 }
 
-export const integer = (option: string, value: unknown, low: number, high: number, unit: string) =>
-  take(
-    option,
-    value,
-    `an integer from ${low} to ${high}${unit && ` (${unit})`}`,
-    (v): v is number => Number.isInteger(v) && (v as number) >= low && (v as number) <= high,
-  )
+/** As `take`; undefined passes. */
+export const takeIfGiven = <T>(option: string, value: unknown, rule: Rule<T>): T | undefined =>
+  value === undefined ? undefined : take(option, value, rule)
 
-export const duration = (option: string, value: unknown, rule: string, low: number, high: number) =>
-  take(option, value, rule, (v): v is number => typeof v === 'number' && v >= low && v <= high)
-
-export const object = (option: string, value: unknown, rule: string): object => {
+export const object = (option: string, value: unknown, text = 'an object'): object => {
   // Not the value: whoever mixes up arguments may have passed a token.
   if (typeof value !== 'object' || value === null)
-    throw refusal(option, rule, typeof value === 'string' ? 'a string' : inspect(value))
+    throw refusal(option, typeof value === 'string' ? 'a string' : inspect(value), text)
   return value
 }
 
-/** No control character: they would end a header or change a request. */
-const isText = (value: unknown): value is string =>
+/** An integer of so many at least and at most. */
+export const integer = (low: number, high: number, unit?: string): Rule<number> =>
+  rule(
+    `an integer from ${low} to ${high}${unit === undefined ? '' : ` (${unit})`}`,
+    v => Number.isInteger(v) && within(v, low, high),
+  )
+
+/** A number of so many at least and at most, which `text` says in words. */
+export const number = (text: string, low: number, high: number): Rule<number> =>
+  rule(text, v => within(v, low, high))
+
+const within = (value: unknown, low: number, high: number) =>
+  typeof value === 'number' && value >= low && value <= high
+
+/** More than 0, or Infinity. */
+export const positive = (unit: string): Rule<number> =>
+  rule(`a positive number of ${unit}`, v => typeof v === 'number' && v > 0)
+
+export const oneOf = <T extends string>(...values: readonly T[]): Rule<T> =>
+  rule(values.map(value => `'${value}'`).join(' or '), v => values.includes(v as T))
+
+export const flag: Rule<boolean> = rule('true or false', v => typeof v === 'boolean')
+
+export const aFunction: Rule<(...args: never[]) => unknown> = rule(
+  'a function',
+  v => typeof v === 'function',
+)
+
+export const abortSignal: Rule<AbortSignal> = rule('an AbortSignal', v => v instanceof AbortSignal)
+
+/** Not empty, of this pattern, and without control characters: they would change a request. */
+export const text = (words: string, pattern: RegExp): Rule<string> =>
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  typeof value === 'string' && value !== '' && !/[\x00-\x1f\x7f]/.test(value)
+  rule(words, v => typeof v === 'string' && !/[\x00-\x1f\x7f]/.test(v) && pattern.test(v))
 
-const text = (option: string, value: unknown, rule: string, pattern: RegExp) =>
-  take(option, value, rule, (v): v is string => isText(v) && pattern.test(v))
-
-/** An asset's or folder's id: letters, digits, `-` and `_`, so that none can change the path. */
-export const checkId = (option: string, value: unknown): string =>
-  text(option, value, "an id of Frame.io's: letters, digits, - and _ only", /^[\w-]{1,128}$/)
-
-export const checkFiletype = (value: unknown): string =>
-  text(
-    'filetype',
-    value,
-    'a media type such as video/mp4',
-    /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+( *;[ -~]*)?$/,
-  )
-
-/** Frame.io takes names that match `\..+`: with an extension. */
-export const checkName = (option: string, value: unknown): string =>
-  text(option, value, 'a name with an extension, such as A001.mp4', /\..+/)
-
-/** A bearer token fit for a header. What was received is never shown. */
-export const checkToken = (value: unknown): string => {
-  if (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)) return value
-  const rule = 'a non-empty string of visible ASCII characters, or a function that returns one'
-  throw refusal('token', rule, typeof value === 'string' ? 'another string (hidden)' : typeof value)
-}
-
-export const checkTokenOption = (value: unknown): Token =>
-  typeof value === 'function' ? (value as Token) : checkToken(value)
-
-/** Frame.io's API (Frame.io's API reference). */
-export const BASE_URL = 'https://api.frame.io'
-
-const isLoopback = (host: string) =>
-  host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
-
-export const checkBaseUrl = (value: unknown): URL => {
-  const rule = 'an https URL (http only on a loopback host) without user, query or fragment'
-  if (!(value instanceof URL) && !(typeof value === 'string' && URL.canParse(value))) {
-    throw invalid('baseUrl', rule, value)
-  }
-  const url = new URL(value)
-  const safe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
-  if (!safe || url.username || url.password || url.search || url.hash) {
-    // Not the value as it came: it may hold a password.
-    throw invalid('baseUrl', rule, `${url.protocol}//${url.host}${url.pathname}`)
-  }
-  return url
-}
-
-export const checkDispatcher = (value: unknown): Dispatcher =>
-  take(
-    'dispatcher',
-    value,
-    'an undici Dispatcher',
-    (v): v is Dispatcher => typeof v === 'object' && v !== null && 'dispatch' in v,
-  )
-
-export const checkDevice = (value: unknown): ResolvedClientOptions['device'] => {
-  const device: Device = object('device', value, 'an object such as { clientVersion: "1.0.0" }')
-  refuseUnknown('device.', device, ['clientVersion'])
-  return {
-    clientVersion: text(
-      'device.clientVersion',
-      device.clientVersion ?? '0.0.0',
-      'a semantic version such as 1.0.0',
-      /^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$/,
-    ),
-  }
-}
-
-export const checkRetry = (value: unknown, defaults: RetryOptions): RetryOptions => {
-  const retry: Partial<RetryOptions> = object(
-    'retry',
-    value === undefined ? {} : value,
-    'an object',
-  )
-  refuseUnknown('retry.', retry, ['giveUpAfter', 'minDelay', 'maxDelay'])
-  const { giveUpAfter, minDelay, maxDelay } = { ...defaults, ...definedOf(retry) }
-  duration('retry.giveUpAfter', giveUpAfter, 'a number of ms, 0 or more, or Infinity', 0, Infinity)
-  duration('retry.minDelay', minDelay, 'a number of ms from 0 to one hour', 0, 3_600_000)
-  const rule = `a number of ms from retry.minDelay (${minDelay}) to one hour`
-  duration('retry.maxDelay', maxDelay, rule, minDelay, 3_600_000)
-  return { giveUpAfter, minDelay, maxDelay }
+/** A string that is not empty, and is never shown. */
+export const secret = (option: string, value: unknown): string => {
+  if (typeof value === 'string' && value !== '') return value
+  const received = value === '' ? 'an empty one' : typeof value
+  throw refusal(option, received, 'a non-empty string')
 }
 
 /** A misspelt option must not pass for one that was left out. */
@@ -140,10 +98,10 @@ export const refuseUnknown = (prefix: string, options: object, known: readonly s
   const stranger = Object.keys(options).find(key => !known.includes(key))
   if (stranger === undefined) return
   const alike = known.find(key => key.toLowerCase() === stranger.toLowerCase())
-  throw new RealtimeUploadError(
-    'ERR_INVALID_OPTION',
-    `${prefix}${stranger} is not an option; ${alike ? `did you mean ${prefix}${alike}?` : `there are ${known.join(', ')}`}`,
-  )
+  const option = prefix + stranger
+  const others = alike ? `did you mean ${prefix}${alike}?` : `there are ${known.join(', ')}`
+  const message = `${option} is not an option; ${others}`
+  throw new RealtimeUploadError('ERR_INVALID_OPTION', message, { option })
 }
 
 /** The options that were given: one that is undefined counts as left out. */

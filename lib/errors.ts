@@ -46,6 +46,8 @@ export type ErrorCode =
 
 /** What an error knows beside its code and message. */
 export interface ErrorDetails {
+  /** The option or argument that was refused, such as `retry.giveUpAfter`. */
+  option?: string | undefined
   /** The asset concerned. */
   assetId?: string | undefined
   /** The part concerned, counted from 1. */
@@ -64,6 +66,7 @@ export interface ErrorDetails {
 export class RealtimeUploadError extends Error {
   override readonly name = 'RealtimeUploadError'
   readonly code: ErrorCode
+  declare readonly option?: string
   declare readonly assetId?: string
   declare readonly partNumber?: number
   declare readonly statusCode?: number

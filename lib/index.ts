@@ -7,9 +7,11 @@ export type {
   WaitOptions,
 } from './frameio/client.ts'
 export { FrameioClient } from './frameio/client.ts'
+export type { ConnectionOptions, Device, FrameioClientOptions } from './frameio/options.ts'
 export type { Asset } from './frameio/protocol.ts'
-export type { RefreshingToken, RefreshingTokenOptions } from './frameio/refreshing-token.ts'
+export type { RefreshingTokenOptions } from './frameio/refreshing-token.ts'
 export { refreshingToken } from './frameio/refreshing-token.ts'
+export type { RefreshingToken, Token } from './frameio/token.ts'
 export type { RetryOptions } from './net/retry.ts'
 export type { Producer } from './sources/producer.ts'
 export type { TeeOptions } from './sources/tee.ts'
@@ -23,14 +25,13 @@ export type {
 } from './sources/upload-from.ts'
 export { uploadFrom } from './sources/upload-from.ts'
 export type { DiagnosticMessages } from './upload/diagnostics.ts'
-export type { EventMap, StoredPart, UploadWarning } from './upload/events.ts'
 export type {
-  ConnectionOptions,
-  Device,
-  FrameioClientOptions,
-  RealtimeUploadOptions,
-  Token,
-} from './upload/options.ts'
-export type { Progress, UploadResult } from './upload/realtime-upload.ts'
+  EventMap,
+  Progress,
+  RetryInfo,
+  StoredPart,
+  UploadResult,
+  UploadWarning,
+} from './upload/events.ts'
+export type { RealtimeUploadOptions } from './upload/options.ts'
 export { RealtimeUpload } from './upload/realtime-upload.ts'
-export type { RetryInfo } from './upload/transfer.ts'

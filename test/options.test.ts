@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
+import { resolveClientOptions } from '../lib/frameio/options.ts'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import { FrameioClient, RealtimeUpload, type RealtimeUploadOptions } from '../lib/index.ts'
-import { resolveClientOptions, resolveUploadOptions } from '../lib/upload/options.ts'
+import { resolveUploadOptions } from '../lib/upload/options.ts'
 import { shown } from './support/sandboxes.ts'
 import { SECRET } from './support/servers.ts'
 

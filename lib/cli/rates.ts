@@ -1,7 +1,7 @@
 /**
  * How fast bytes come and go, over the last seconds.
  */
-import type { Progress } from '../upload/realtime-upload.ts'
+import type { Progress } from '../upload/events.ts'
 
 /** Over how long, in ms. */
 const WINDOW = 5_000

@@ -5,13 +5,13 @@ import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import { isatty } from 'node:tty'
+import { DEFAULTS } from '../frameio/options.ts'
 import {
   describeEnd,
   type SourceEnd,
   type UploadFromResult,
   uploadFrom,
 } from '../sources/upload-from.ts'
-import { DEFAULTS } from '../upload/options.ts'
 import { RealtimeUpload } from '../upload/realtime-upload.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'

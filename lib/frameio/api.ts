@@ -18,7 +18,7 @@ import {
   readRetryAfter,
 } from '../net/retry.ts'
 import { unlessAborted } from '../net/signals.ts'
-import type { ConnectionOptions, ResolvedClientOptions } from '../upload/options.ts'
+import type { ConnectionOptions, ResolvedClientOptions } from './options.ts'
 import { parseJson, readFailure, urlOf } from './protocol.ts'
 import { RateGate, type RateLimit } from './rate-gate.ts'
 import { TokenSource } from './token.ts'

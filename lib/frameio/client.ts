@@ -2,28 +2,37 @@
  * The only file that speaks to Frame.io: which calls there are, and what they say.
  */
 import { setMaxListeners } from 'node:events'
-import { checkFiletype, checkId, checkName, invalid } from '../checks.ts'
+import { invalid, positive, take } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { sleep } from '../net/retry.ts'
 import { followSignal } from '../net/signals.ts'
+import { Api, type CallContext } from './api.ts'
 import {
   type ConnectionOptions,
   type FrameioClientOptions,
   resolveClientOptions,
-} from '../upload/options.ts'
-import type { Part } from '../upload/part.ts'
-import { Api, type CallContext } from './api.ts'
+} from './options.ts'
 import {
   type Asset,
   type CreateAssetBody,
+  checkFiletype,
+  checkId,
+  checkName,
   type RegisterPartsBody,
   readAsset,
   readUploadUrls,
 } from './protocol.ts'
 
-/** What a registration says of a part: its number from 1, its bytes, and whether it is the last. */
-export type PartInfo = Pick<Part, 'number' | 'size' | 'final'>
+/** What a registration says of a part. */
+export interface PartInfo {
+  /** Counted from 1. */
+  readonly number: number
+  /** Bytes. */
+  readonly size: number
+  /** The file's last part? */
+  readonly final: boolean
+}
 
 export interface CreateAssetOptions {
   /** Id of the folder or project root to create it in. Required on the platform, absent for C2C. */
@@ -116,10 +125,10 @@ export class FrameioClient {
   ): Promise<string[]> {
     checkId('assetId', assetId)
     if (!Array.isArray(parts) || parts.length === 0) {
-      throw invalid('parts', 'a list of at least one part', parts)
+      throw invalid('parts', parts, 'a list of at least one part')
     }
     if (parts.some(part => part.final) && options.assetFilesize === undefined) {
-      throw invalid('assetFilesize', 'given with the final part', undefined)
+      throw invalid('assetFilesize', undefined, 'given with the final part')
     }
     return registerParts(this.#api, assetId, parts, options, this.#api.alone)
   }
@@ -166,9 +175,7 @@ export class FrameioClient {
    */
   async waitUntilUploaded(assetId: string, options: WaitOptions = {}): Promise<Asset> {
     const { timeout = 600_000, signal } = options
-    if (typeof timeout !== 'number' || !(timeout > 0)) {
-      throw invalid('timeout', 'a positive number of ms', timeout)
-    }
+    take('timeout', timeout, positive('ms'))
     const ending = new AbortController()
     setMaxListeners(0, ending.signal)
     const abort = (reason: unknown) => ending.abort(new AbortError(reason))
@@ -244,19 +251,19 @@ export const registerParts = (
 const createBody = (options: CreateAssetOptions, device: boolean): CreateAssetBody => {
   const { name, extension, filetype, offset, channel, parentId } = options
   if (name === undefined && extension === undefined) {
-    throw invalid('name or extension', 'given', undefined)
+    throw invalid('name or extension', undefined, 'given')
   }
   if (device && parentId !== undefined) {
-    throw invalid('parentId', 'absent with `device`: the device decides where assets go', parentId)
+    throw invalid('parentId', parentId, 'absent with `device`: the device decides where assets go')
   }
   if (!device && (offset ?? channel) !== undefined) {
-    throw invalid('offset and channel', 'absent without `device`', offset ?? channel)
+    throw invalid('offset and channel', offset ?? channel, 'absent without `device`')
   }
   return {
     ...(!device && { type: 'file' }),
     ...(name !== undefined && { name: checkName('name', name) }),
     ...(extension !== undefined && { extension: checkName('extension', extension) }),
-    filetype: checkFiletype(filetype),
+    filetype: checkFiletype('filetype', filetype),
     is_realtime_upload: true,
     ...(offset !== undefined && { offset }),
     ...(channel !== undefined && { channel }),

@@ -2,6 +2,7 @@
  * What goes over the wire to Frame.io, the limits of Frame.io and S3, and the guards for what the
  * API answers. Field names are the wire's own.
  */
+import { take, text } from '../checks.ts'
 import { RealtimeUploadError } from '../errors.ts'
 
 const MiB = 2 ** 20
@@ -98,6 +99,22 @@ export interface Asset {
   readonly filesize?: number | null
   readonly [field: string]: unknown
 }
+
+const ID = text("an id of Frame.io's: letters, digits, - and _ only", /^[\w-]{1,128}$/)
+const FILETYPE = text(
+  'a media type such as video/mp4',
+  /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+( *;[ -~]*)?$/,
+)
+const NAME = text('a name with an extension, such as A001.mp4', /\..+/)
+
+/** An asset's or folder's id: letters, digits, `-` and `_`, so that none can change the path. */
+export const checkId = (option: string, value: unknown): string => take(option, value, ID)
+
+export const checkFiletype = (option: string, value: unknown): string =>
+  take(option, value, FILETYPE)
+
+/** Frame.io takes names that match `\..+`: with an extension. */
+export const checkName = (option: string, value: unknown): string => take(option, value, NAME)
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -3,11 +3,13 @@
  * twelve hours outlives its first token without anybody noticing.
  */
 import { type Dispatcher, getGlobalDispatcher } from 'undici'
-import { BASE_URL, checkBaseUrl, checkDispatcher, object, refuseUnknown, take } from '../checks.ts'
+import { aFunction, object, refuseUnknown, rule, secret, take } from '../checks.ts'
 import { RealtimeUploadError, redact } from '../errors.ts'
-import { type Answer, exchange } from '../net/http.ts'
+import { type Answer, checkDispatcher, exchange } from '../net/http.ts'
 import { Failure } from '../net/retry.ts'
+import { BASE_URL, checkBaseUrl } from './options.ts'
 import { parseJson, readFailure, readTokens, type Tokens, urlOf } from './protocol.ts'
+import type { RefreshingToken } from './token.ts'
 
 export interface RefreshingTokenOptions {
   /** Your C2C client's id. */
@@ -25,13 +27,6 @@ export interface RefreshingTokenOptions {
   readonly baseUrl?: string | URL | undefined
   /** An undici `Dispatcher`. It is never closed for you. Default: undici's global one. */
   readonly dispatcher?: Dispatcher | undefined
-}
-
-/** A token function that also says when its last token should be replaced. */
-export interface RefreshingToken {
-  (): Promise<string>
-  /** When to ask again, ahead of expiry, on the clock of `performance.now()`. */
-  readonly renewAt: number
 }
 
 /** A token is replaced when a tenth of its life is left, but at most so many ms ahead. */
@@ -129,29 +124,19 @@ const refused = ({ status }: Answer, reason: string | undefined) => {
 }
 
 const resolve = (options: RefreshingTokenOptions): Settings => {
-  object('options', options, 'an object')
+  object('options', options)
   refuseUnknown('', options, KNOWN)
   const { clientId, clientSecret, refreshToken, save, baseUrl, dispatcher } = options
   return {
-    clientId: take('clientId', clientId, 'a non-empty string', isText),
-    clientSecret:
-      clientSecret === undefined ? undefined : checkSecret('clientSecret', clientSecret),
-    refreshToken: checkSecret('refreshToken', refreshToken),
-    save: take('save', save, 'a function', (v): v is typeof save => typeof v === 'function'),
+    clientId: take('clientId', clientId, NON_EMPTY),
+    clientSecret: clientSecret === undefined ? undefined : secret('clientSecret', clientSecret),
+    refreshToken: secret('refreshToken', refreshToken),
+    save: take('save', save, aFunction) as typeof save,
     url: urlOf(checkBaseUrl(baseUrl ?? BASE_URL), '/v2/auth/token'),
-    dispatcher: dispatcher === undefined ? undefined : checkDispatcher(dispatcher),
+    dispatcher: dispatcher === undefined ? undefined : checkDispatcher('dispatcher', dispatcher),
   }
 }
 
 const KNOWN = ['clientId', 'clientSecret', 'refreshToken', 'save', 'baseUrl', 'dispatcher']
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
-
-/** What was received is never shown. */
-const checkSecret = (option: string, value: unknown): string => {
-  if (isText(value)) return value
-  throw new RealtimeUploadError(
-    'ERR_INVALID_OPTION',
-    `${option} must be a non-empty string; received ${value === '' ? 'an empty one' : typeof value}`,
-  )
-}
+const NON_EMPTY = rule<string>('a non-empty string', v => typeof v === 'string' && v !== '')

@@ -1,9 +1,32 @@
 /**
  * Where the bearer token comes from, and the one refresh that all who share it wait for.
  */
-import { checkToken } from '../checks.ts'
-import type { Token } from '../upload/options.ts'
-import type { RefreshingToken } from './refreshing-token.ts'
+import { refusal } from '../checks.ts'
+
+/**
+ * A bearer token, or a function that fetches one. The function is called before the first call to
+ * Frame.io and again after Frame.io refused what it gave (401), once for all uploads of a client.
+ * When it throws or rejects it is called again like a network fault.
+ */
+export type Token = string | (() => string | Promise<string>)
+
+/** A token function that also says when its last token should be replaced. */
+export interface RefreshingToken {
+  (): Promise<string>
+  /** When to ask again, ahead of expiry, on the clock of `performance.now()`. */
+  readonly renewAt: number
+}
+
+/** A bearer token fit for a header. What was received is never shown. */
+const checkToken = (value: unknown): string => {
+  if (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)) return value
+  const received = typeof value === 'string' ? 'another string (hidden)' : typeof value
+  const rule = 'a non-empty string of visible ASCII characters, or a function that returns one'
+  throw refusal('token', received, rule)
+}
+
+export const checkTokenOption = (value: unknown): Token =>
+  typeof value === 'function' ? (value as Token) : checkToken(value)
 
 export class TokenSource {
   readonly #token: Token

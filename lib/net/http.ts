@@ -4,10 +4,19 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
+import { rule, take } from '../checks.ts'
 import type { ErrorDetails } from '../errors.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import { Failure, judgeNetworkError } from './retry.ts'
 import { unlessAborted } from './signals.ts'
+
+export const checkDispatcher = (option: string, value: unknown): Dispatcher =>
+  take(option, value, DISPATCHER)
+
+const DISPATCHER = rule<Dispatcher>(
+  'an undici Dispatcher',
+  v => typeof v === 'object' && v !== null && 'dispatch' in v,
+)
 
 export interface Exchange {
   readonly dispatcher: Dispatcher

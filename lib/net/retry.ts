@@ -2,6 +2,7 @@
  * What to do about a fault: one pure table, one pure delay, one loop. Every request of this library
  * that may be made again is made through `persist`.
  */
+import { definedOf, number, object, refuseUnknown, take } from '../checks.ts'
 import { type ErrorCode, type ErrorDetails, RealtimeUploadError } from '../errors.ts'
 
 /** What a fault calls for. */
@@ -31,6 +32,21 @@ export interface RetryOptions {
   readonly minDelay: number
   /** Longest wait before another try, in ms. Default 30,000. */
   readonly maxDelay: number
+}
+
+const HOUR = 3_600_000
+
+/** Complete retry options, with `defaults` for what was not given. */
+export const checkRetry = (value: unknown, defaults: RetryOptions): RetryOptions => {
+  const given: Partial<RetryOptions> = value === undefined ? {} : object('retry', value)
+  refuseUnknown('retry.', given, ['giveUpAfter', 'minDelay', 'maxDelay'])
+  const { giveUpAfter, minDelay, maxDelay } = { ...defaults, ...definedOf(given) }
+  const patience = number('a number of ms, 0 or more, or Infinity', 0, Number.POSITIVE_INFINITY)
+  take('retry.giveUpAfter', giveUpAfter, patience)
+  take('retry.minDelay', minDelay, number('a number of ms from 0 to one hour', 0, HOUR))
+  const least = `a number of ms from retry.minDelay (${minDelay}) to one hour`
+  take('retry.maxDelay', maxDelay, number(least, minDelay, HOUR))
+  return { giveUpAfter, minDelay, maxDelay }
 }
 
 /** Fewest attempts before the budget of time may end the matter. */

@@ -4,7 +4,7 @@
  */
 import { Transform } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { object, refuseUnknown, take } from '../checks.ts'
+import { object, oneOf, refuseUnknown, take } from '../checks.ts'
 import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
 
 export interface TeeOptions {
@@ -30,15 +30,10 @@ export interface TeeOptions {
  */
 export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform => {
   checkUpload(upload)
-  object('options', options, 'an object')
+  object('options', options)
   refuseUnknown('', options, ['onUploadError'])
   const { onUploadError = 'stop' } = options
-  take(
-    'onUploadError',
-    onUploadError,
-    "'stop' or 'continue'",
-    (value): value is string => value === 'stop' || value === 'continue',
-  )
+  take('onUploadError', onUploadError, oneOf('stop', 'continue'))
   const uploaded = finished(upload)
   const through = new Transform({
     transform(chunk, _encoding, callback) {

@@ -9,9 +9,10 @@ import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as wait } from 'node:timers/promises'
-import { invalid, object, refuseUnknown, take } from '../checks.ts'
+import { aFunction, invalid, object, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
 import { RealtimeUploadError } from '../errors.ts'
-import { checkUpload, type RealtimeUpload, type UploadResult } from '../upload/realtime-upload.ts'
+import type { UploadResult } from '../upload/events.ts'
+import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
 import { type Producer, readDescriptor, startProducer } from './producer.ts'
 
 /** How a source ended. */
@@ -153,7 +154,7 @@ const bytesOf = (source: Readable): Readable => {
   const chunks = async function* () {
     for await (const chunk of source) {
       if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
-        throw invalid('source', 'a stream of bytes or strings', chunk)
+        throw invalid('source', chunk, 'a stream of bytes or strings')
       }
       yield chunk
     }
@@ -239,29 +240,26 @@ const checkArguments = (
   options: UploadFromOptions,
 ): OnFailure => {
   checkUpload(upload)
-  object('options', options, 'an object')
+  object('options', options)
   refuseUnknown('', options, ['onSourceFailure', 'onStart'])
   const { onSourceFailure = 'finalise', onStart } = options
-  if (onStart !== undefined) {
-    take('onStart', onStart, 'a function', value => typeof value === 'function')
-  }
+  takeIfGiven('onStart', onStart, aFunction)
   const { command, fd } = (source ?? {}) as Partial<Producer & Descriptor>
   const isOther = typeof command === 'string' || Number.isInteger(fd)
   if (source instanceof ChildProcess) {
-    if (!source.stdout) throw invalid('source', 'a ChildProcess whose stdout is a pipe', source)
+    if (!source.stdout) throw invalid('source', source, 'a ChildProcess whose stdout is a pipe')
     // Node throws away what nobody had asked for when a child ends.
     if (source.exitCode !== null || source.signalCode !== null) {
-      throw invalid('source', 'a ChildProcess that has not ended: what it wrote is gone', source)
+      throw invalid('source', source, 'a ChildProcess that has not ended: what it wrote is gone')
     }
   }
   if (!isOther && !(source instanceof Readable || source instanceof ChildProcess)) {
-    throw invalid('source', 'a Readable, a ChildProcess, { command, args } or { fd }', source)
+    throw invalid('source', source, 'a Readable, a ChildProcess, { command, args } or { fd }')
   }
-  return take(
-    'onSourceFailure',
-    onSourceFailure,
-    "'finalise', 'abort', or a function that returns one of them",
-    (value): value is OnFailure =>
-      value === 'finalise' || value === 'abort' || typeof value === 'function',
-  )
+  return take('onSourceFailure', onSourceFailure, ON_FAILURE)
 }
+
+const ON_FAILURE = rule<OnFailure>(
+  "'finalise', 'abort', or a function that returns one of them",
+  value => value === 'finalise' || value === 'abort' || typeof value === 'function',
+)

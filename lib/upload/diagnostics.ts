@@ -3,7 +3,7 @@
  * only where somebody listens. Messages hold no token and no URL.
  */
 import { channel } from 'node:diagnostics_channel'
-import type { RetryInfo } from './transfer.ts'
+import type { RetryInfo } from './events.ts'
 
 /** What each channel carries; all durations in ms, all sizes in bytes. */
 export interface DiagnosticMessages {

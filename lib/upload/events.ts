@@ -1,9 +1,34 @@
 /**
- * The events of an upload, and what each carries, as types alone.
+ * The facts of an upload, as plain types: where it stands, what happens, what is left.
  */
 import type { Readable } from 'node:stream'
-import type { Progress } from './realtime-upload.ts'
-import type { RetryInfo } from './transfer.ts'
+import type { RealtimeUploadError } from '../errors.ts'
+
+/** Where an upload stands. */
+export interface Progress {
+  /** Bytes taken from the source. */
+  readonly bytesReceived: number
+  /** Bytes of stored parts alone: it never goes back, and a retry never counts twice. */
+  readonly bytesUploaded: number
+  /** Bytes taken from the source that are not stored yet. */
+  readonly bytesBuffered: number
+  /** Parts that are complete and known to be the final one or not. */
+  readonly partsFilled: number
+  /** Parts that have got a presigned URL. */
+  readonly partsRegistered: number
+  readonly partsUploaded: number
+  /** PUTs in flight, or waiting for another try in their lane. */
+  readonly partsInFlight: number
+  /** Attempts that failed and were followed by another, of calls and PUTs. */
+  readonly retries: number
+}
+
+/** What stands at Frame.io once `finish` was emitted. */
+export interface UploadResult {
+  readonly assetId: string
+  readonly bytes: number
+  readonly parts: number
+}
 
 /** A part that is stored. */
 export interface StoredPart {
@@ -13,6 +38,20 @@ export interface StoredPart {
   readonly size: number
   /** PUTs that it took. */
   readonly attempts: number
+}
+
+/** Another try is about to be made. */
+export interface RetryInfo {
+  /** A call to Frame.io, or a PUT to S3. */
+  readonly stage: 'register' | 'put'
+  /** The parts concerned. */
+  readonly partNumbers: readonly number[]
+  /** The attempt that failed, counted from 1. */
+  readonly attempt: number
+  /** The wait before the next, in ms. */
+  readonly delay: number
+  /** Why it failed. */
+  readonly error: RealtimeUploadError
 }
 
 /** Something that does not end the upload but should be known. Each code comes once. */

@@ -11,13 +11,9 @@
  *
  * Whoever sends a part asks it for a fresh body, and never asks where its bytes are.
  */
-export interface Part {
-  /** Counted from 1. */
-  readonly number: number
-  /** Bytes. */
-  readonly size: number
-  /** The file's last part? */
-  readonly final: boolean
+import type { PartInfo } from '../frameio/client.ts'
+
+export interface Part extends PartInfo {
   /** MD5 of its bytes in base64, as `Content-MD5` wants it; undefined where none was asked for. */
   readonly md5: string | undefined
   /** All its bytes, from the first, at each call: an attempt that failed is replayed from here. */

@@ -6,7 +6,7 @@ import { invalid } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { followSignal } from '../net/signals.ts'
 import { tell } from './diagnostics.ts'
-import type { EventMap } from './events.ts'
+import type { EventMap, Progress, UploadResult } from './events.ts'
 import {
   type RealtimeUploadOptions,
   type ResolvedUploadOptions,
@@ -16,32 +16,6 @@ import { partPlan } from './part-plan.ts'
 import { Splitter } from './splitter.ts'
 import { StreamabilityCheck } from './streamable.ts'
 import { Transfer } from './transfer.ts'
-
-/** Where an upload stands. */
-export interface Progress {
-  /** Bytes taken from the source. */
-  readonly bytesReceived: number
-  /** Bytes of stored parts alone: it never goes back, and a retry never counts twice. */
-  readonly bytesUploaded: number
-  /** Bytes taken from the source that are not stored yet. */
-  readonly bytesBuffered: number
-  /** Parts that are complete and known to be the final one or not. */
-  readonly partsFilled: number
-  /** Parts that have got a presigned URL. */
-  readonly partsRegistered: number
-  readonly partsUploaded: number
-  /** PUTs in flight, or waiting for another try in their lane. */
-  readonly partsInFlight: number
-  /** Attempts that failed and were followed by another, of calls and PUTs. */
-  readonly retries: number
-}
-
-/** What stands at Frame.io once `finish` was emitted. */
-export interface UploadResult {
-  readonly assetId: string
-  readonly bytes: number
-  readonly parts: number
-}
 
 /** Longest the source may go on without giving the event loop a turn, in bytes. */
 const BYTES_PER_TURN = 256 * 2 ** 10
@@ -281,9 +255,9 @@ export class RealtimeUpload extends Writable {
 
 /** For what takes an upload as an argument. Not exported from the package. */
 export const checkUpload = (upload: unknown): void => {
-  if (!(upload instanceof RealtimeUpload)) throw invalid('upload', 'a RealtimeUpload', upload)
+  if (!(upload instanceof RealtimeUpload)) throw invalid('upload', upload, 'a RealtimeUpload')
   // It would take nothing in, and then tell of its first stream as if that were this one.
-  if (upload.writableEnded) throw invalid('upload', 'one that has not ended', upload)
+  if (upload.writableEnded) throw invalid('upload', upload, 'one that has not ended')
 }
 
 type Listener<E extends keyof EventMap> = (...args: EventMap[E]) => void

@@ -4,33 +4,20 @@
  */
 import { setMaxListeners } from 'node:events'
 import pLimit, { type LimitFunction } from 'p-limit'
-import { invalid } from '../checks.ts'
 import type { RealtimeUploadError } from '../errors.ts'
 import type { Api, CallContext } from '../frameio/api.ts'
 import { apiOf, FrameioClient, type RegisterOptions, registerParts } from '../frameio/client.ts'
+import { DEFAULT_CAP, type FrameioClientOptions } from '../frameio/options.ts'
 import { LIMITS_DOOR } from '../frameio/protocol.ts'
 import { Pulse } from '../net/retry.ts'
 import { unlessAborted } from '../net/signals.ts'
 import { BlockAccount, BlockPool } from './blocks.ts'
 import { tell } from './diagnostics.ts'
-import { DEFAULT_CAP, type FrameioClientOptions, type ResolvedUploadOptions } from './options.ts'
+import type { RetryInfo } from './events.ts'
+import type { ResolvedUploadOptions } from './options.ts'
 import type { Part } from './part.ts'
 import { putPart, type Receipt, type UploadUrl } from './put-part.ts'
 import { Registrar } from './registrar.ts'
-
-/** Another try is about to be made. */
-export interface RetryInfo {
-  /** A call to Frame.io, or a PUT to S3. */
-  readonly stage: 'register' | 'put'
-  /** The parts concerned. */
-  readonly partNumbers: readonly number[]
-  /** The attempt that failed, counted from 1. */
-  readonly attempt: number
-  /** The wait before the next, in ms. */
-  readonly delay: number
-  /** Why it failed. */
-  readonly error: RealtimeUploadError
-}
 
 /** What a transfer tells the stream. */
 export interface TransferListener {
@@ -97,9 +84,6 @@ export class Transfer {
   /** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` */
   constructor(options: ResolvedUploadOptions, listener: TransferListener) {
     const { client, connection, concurrency, limits, assetName } = options
-    if (client !== undefined && !(client instanceof FrameioClient)) {
-      throw invalid('client', 'a FrameioClient', client)
-    }
     this.#options = options
     this.#listener = listener
     this.#ownClient = client ? undefined : ownClient(options)

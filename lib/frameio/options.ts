@@ -1,0 +1,151 @@
+/**
+ * What users may set for calls to Frame.io, and what it becomes: partial options in, complete ones
+ * out, once.
+ */
+import type { Dispatcher } from 'undici'
+import {
+  definedOf,
+  integer,
+  invalid,
+  object,
+  positive,
+  refuseUnknown,
+  take,
+  text,
+} from '../checks.ts'
+import { checkDispatcher } from '../net/http.ts'
+import { checkRetry, type RetryOptions } from '../net/retry.ts'
+import { type Limits, limitsOf } from './protocol.ts'
+import { checkTokenOption, type Token } from './token.ts'
+
+/** Use the Camera to Cloud paths (`/v2/devices/assets`) instead of the platform's. */
+export interface Device {
+  /** Semantic version of your device or app, sent as `x-client-version`. Default `'0.0.0'`. */
+  readonly clientVersion?: string | undefined
+}
+
+/** How calls to Frame.io are made: options that a client and an upload have in common. */
+export interface ConnectionOptions {
+  /** Bearer token for Frame.io, sent nowhere else. See {@link Token}. */
+  readonly token?: Token | undefined
+  /** Frame.io's API: `https`, or `http` on a loopback host. Default `'https://api.frame.io'`. */
+  readonly baseUrl?: string | URL | undefined
+  /** Present: Camera to Cloud. Absent: the platform's paths. */
+  readonly device?: Device | undefined
+  /** An undici `Dispatcher` for proxies, custom TLS or tests. It is never closed for you. */
+  readonly dispatcher?: Dispatcher | undefined
+  /** Another try after transient faults. */
+  readonly retry?: Partial<RetryOptions> | undefined
+  /** Longest a single call to Frame.io may take to the end of its answer, in ms. Default 30,000. */
+  readonly apiTimeout?: number | undefined
+  /**
+   * Bytes held for parts that fill, wait or are in flight. Default 268,435,456 (256 MiB). An upload
+   * may always hold two parts of its current size.
+   */
+  readonly memoryLimit?: number | undefined
+}
+
+export interface FrameioClientOptions extends ConnectionOptions {
+  readonly token: Token
+  /** PUTs in flight at once, over all uploads of this client: 1..1000. Default 64. */
+  readonly concurrency?: number | undefined
+}
+
+export interface ResolvedClientOptions {
+  readonly token: Token
+  readonly baseUrl: URL
+  readonly device: Required<{ [K in keyof Device]: string }> | undefined
+  readonly dispatcher: Dispatcher | undefined
+  readonly retry: RetryOptions
+  readonly apiTimeout: number
+  readonly memoryLimit: number
+  readonly concurrency: number
+  readonly limits: Limits
+}
+
+/** The names of `ConnectionOptions`. */
+export const CONNECTION = [
+  'token',
+  'baseUrl',
+  'device',
+  'dispatcher',
+  'retry',
+  'apiTimeout',
+  'memoryLimit',
+] as const satisfies (keyof ConnectionOptions)[]
+
+/** Frame.io's API (Frame.io's API reference). */
+export const BASE_URL = 'https://api.frame.io'
+
+/** PUTs in flight over all uploads of a client, unless told otherwise. */
+export const DEFAULT_CAP = 64
+
+export const DEFAULTS = {
+  baseUrl: BASE_URL,
+  retry: { giveUpAfter: 600_000, minDelay: 500, maxDelay: 30_000 },
+  apiTimeout: 30_000,
+  memoryLimit: 256 * 2 ** 20,
+  concurrency: DEFAULT_CAP,
+}
+
+/** How many requests may be in flight at once, for a client and an upload. */
+export const CONCURRENCY = integer(1, 1_000)
+
+/**
+ * Complete client options.
+ *
+ * @param base the options of a client that these override; where absent, the defaults
+ * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`
+ */
+export const resolveClientOptions = (
+  options: Omit<FrameioClientOptions, 'token'> & ConnectionOptions,
+  base?: ResolvedClientOptions,
+): ResolvedClientOptions => {
+  object('options', options)
+  if (!base) refuseUnknown('', options, [...CONNECTION, 'concurrency'])
+  const given = definedOf(options)
+  const { token, baseUrl, apiTimeout, memoryLimit, concurrency } = {
+    ...DEFAULTS,
+    ...base,
+    ...given,
+  }
+  const { device, dispatcher } = given
+  return {
+    token: checkTokenOption(token),
+    baseUrl: checkBaseUrl(baseUrl),
+    device: device === undefined ? base?.device : checkDevice(device),
+    dispatcher:
+      dispatcher === undefined ? base?.dispatcher : checkDispatcher('dispatcher', dispatcher),
+    retry: checkRetry(given.retry, base?.retry ?? DEFAULTS.retry),
+    apiTimeout: take('apiTimeout', apiTimeout, positive('ms')),
+    memoryLimit: take('memoryLimit', memoryLimit, integer(1, Number.MAX_SAFE_INTEGER, 'bytes')),
+    concurrency: take('concurrency', concurrency, CONCURRENCY),
+    limits: limitsOf(options),
+  }
+}
+
+const isLoopback = (host: string) =>
+  host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+
+export const checkBaseUrl = (value: unknown): URL => {
+  const rule = 'an https URL (http only on a loopback host) without user, query or fragment'
+  if (!(value instanceof URL) && !(typeof value === 'string' && URL.canParse(value))) {
+    throw invalid('baseUrl', value, rule)
+  }
+  const url = new URL(value)
+  const safe = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
+  if (!safe || url.username || url.password || url.search || url.hash) {
+    // Not the value as it came: it may hold a password.
+    throw invalid('baseUrl', `${url.protocol}//${url.host}${url.pathname}`, rule)
+  }
+  return url
+}
+
+const VERSION = text('a semantic version such as 1.0.0', /^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$/)
+
+const checkDevice = (value: unknown): ResolvedClientOptions['device'] => {
+  const device: Device = object('device', value, 'an object such as { clientVersion: "1.0.0" }')
+  refuseUnknown('device.', device, ['clientVersion'])
+  const { clientVersion = '0.0.0' } = device
+  return { clientVersion: take('device.clientVersion', clientVersion, VERSION) }
+}
