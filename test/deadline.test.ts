@@ -11,23 +11,10 @@ const until = (signal: AbortSignal, error?: Error) =>
 
 t.test('an attempt in time gives what it gives, and leaves no listener', async t => {
   const { signal } = new AbortController()
-  t.equal(
-    await withDeadline(
-      signal,
-      () => 60_000,
-      async () => 7,
-    ),
-    7,
-  )
+  t.equal(await withDeadline(signal, { allowed: () => 60_000 }, async () => 7), 7)
   const wrong = new Error('wrong')
   t.equal(
-    await failureOf(
-      withDeadline(
-        signal,
-        () => 60_000,
-        () => Promise.reject(wrong),
-      ),
-    ),
+    await failureOf(withDeadline(signal, { allowed: () => 60_000 }, () => Promise.reject(wrong))),
     wrong,
   )
   t.equal(getEventListeners(signal, 'abort').length, 0)
@@ -36,24 +23,11 @@ t.test('an attempt in time gives what it gives, and leaves no listener', async t
 t.test('past the deadline it fails with DEADLINE, whatever the attempt makes of it', async t => {
   const { signal } = new AbortController()
   t.equal(
-    await within(
-      5_000,
-      failureOf(
-        withDeadline(
-          signal,
-          () => 5,
-          s => until(s),
-        ),
-      ),
-    ),
+    await within(5_000, failureOf(withDeadline(signal, { allowed: () => 5 }, s => until(s)))),
     DEADLINE,
   )
   const own = new Error('aborted')
-  const run = withDeadline(
-    signal,
-    () => 5,
-    s => until(s, own),
-  )
+  const run = withDeadline(signal, { allowed: () => 5 }, s => until(s, own))
   t.equal(await within(5_000, failureOf(run)), DEADLINE)
 })
 
@@ -63,7 +37,7 @@ t.test('what is allowed may grow meanwhile', async t => {
   const allowed = () => (++asked < 3 ? asked * 20 : 60_000)
   const run = withDeadline(
     signal,
-    allowed,
+    { allowed },
     () =>
       new Promise<string>(resolve => {
         const look = setInterval(() => {
@@ -83,9 +57,11 @@ t.test('no deadline is too long for a timer', async t => {
     let asked = 0
     const run = withDeadline(
       signal,
-      () => {
-        asked++
-        return forever
+      {
+        allowed: () => {
+          asked++
+          return forever
+        },
       },
       s => Promise.race([until(s), new Promise(resolve => setTimeout(resolve, 10, 'in time'))]),
     )
@@ -97,11 +73,7 @@ t.test('no deadline is too long for a timer', async t => {
 t.test('the signal ends the attempt with its reason', async t => {
   const ending = new AbortController()
   const reason = new Error('enough')
-  const run = withDeadline(
-    ending.signal,
-    () => 60_000,
-    s => until(s),
-  )
+  const run = withDeadline(ending.signal, { allowed: () => 60_000 }, s => until(s))
   ending.abort(reason)
   t.equal(await failureOf(run), reason)
 })
@@ -109,7 +81,7 @@ t.test('the signal ends the attempt with its reason', async t => {
 t.test('no attempt is made once the signal has aborted', async t => {
   const run = withDeadline(
     AbortSignal.abort(new Error('before')),
-    () => 60_000,
+    { allowed: () => 60_000 },
     async () => {
       t.fail('it was attempted')
     },

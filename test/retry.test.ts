@@ -1,163 +1,18 @@
 import t from 'tap'
-import { type ErrorCode, RealtimeUploadError } from '../lib/errors.ts'
+import { RealtimeUploadError } from '../lib/errors.ts'
 import {
   backoff,
   Failure,
   type Gate,
-  judgeApiAnswer,
-  judgeNetworkError,
-  judgeStorageAnswer,
-  neverSent,
-  type Persistence,
   Pulse,
-  persist,
-  type Ruling,
+  type RetryContext,
   readRetryAfter,
   sleep,
-  type Verdict,
+  withRetries,
 } from '../lib/net/retry.ts'
+import type { Ruling } from '../lib/net/rulings.ts'
 import { QUICK } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
-
-t.test('answers of Frame.io: the whole table', async t => {
-  const table: [status: number, genuine: boolean, verdict: Verdict, code: ErrorCode][] = [
-    [400, true, 'fatal', 'ERR_REQUEST_REJECTED'],
-    [400, false, 'fatal', 'ERR_REQUEST_REJECTED'],
-    [401, true, 'new-token', 'ERR_UNAUTHORIZED'],
-    [401, false, 'new-token', 'ERR_UNAUTHORIZED'],
-    [402, true, 'fatal', 'ERR_REQUEST_REJECTED'],
-    [403, true, 'fatal', 'ERR_FORBIDDEN'],
-    [403, false, 'retry', 'ERR_BAD_RESPONSE'],
-    [404, true, 'fatal', 'ERR_ASSET_NOT_FOUND'],
-    [404, false, 'retry', 'ERR_BAD_RESPONSE'],
-    [408, false, 'retry', 'ERR_TIMEOUT'],
-    [409, true, 'fatal', 'ERR_REQUEST_REJECTED'],
-    [422, true, 'fatal', 'ERR_REQUEST_REJECTED'],
-    [429, true, 'retry', 'ERR_RATE_LIMITED'],
-    [429, false, 'retry', 'ERR_RATE_LIMITED'],
-    [500, true, 'retry', 'ERR_SERVER'],
-    [501, true, 'fatal', 'ERR_SERVER'],
-    [502, false, 'retry', 'ERR_SERVER'],
-    [503, false, 'retry', 'ERR_SERVER'],
-    [504, false, 'retry', 'ERR_SERVER'],
-    [505, false, 'fatal', 'ERR_SERVER'],
-    [302, false, 'fatal', 'ERR_BAD_RESPONSE'],
-    [304, true, 'fatal', 'ERR_BAD_RESPONSE'],
-  ]
-  for (const [status, genuine, verdict, code] of table) {
-    const name = `${status}${genuine ? ", in Frame.io's words" : ''}`
-    t.strictSame(judgeApiAnswer(status, genuine), { verdict, code }, name)
-  }
-})
-
-t.test('answers of S3: the whole table', async t => {
-  const table: [number, code: string, message: string, Verdict, ErrorCode][] = [
-    [403, 'AccessDenied', 'Request has expired', 'new-url', 'ERR_URL_EXPIRED'],
-    [403, 'ExpiredSomething', '', 'new-url', 'ERR_URL_EXPIRED'],
-    [400, 'ExpiredToken', 'The provided token has expired.', 'new-url', 'ERR_URL_EXPIRED'],
-    [403, 'AccessDenied', '', 'new-url', 'ERR_STORAGE_REJECTED'],
-    [403, 'AccessDenied', 'Access Denied', 'new-url', 'ERR_STORAGE_REJECTED'],
-    [403, '', '', 'new-url', 'ERR_STORAGE_REJECTED'],
-    [403, 'SignatureDoesNotMatch', 'They differ', 'fatal', 'ERR_STORAGE_REJECTED'],
-    [403, 'InvalidAccessKeyId', '', 'fatal', 'ERR_STORAGE_REJECTED'],
-    [400, 'RequestTimeout', 'Your socket was idle', 'retry', 'ERR_TIMEOUT'],
-    [400, 'BadDigest', '', 'retry', 'ERR_CORRUPTED'],
-    [400, 'InvalidArgument', 'expired is but a word here', 'fatal', 'ERR_STORAGE_REJECTED'],
-    [400, '', '', 'fatal', 'ERR_STORAGE_REJECTED'],
-    [404, 'NoSuchBucket', '', 'fatal', 'ERR_STORAGE_REJECTED'],
-    [408, '', '', 'retry', 'ERR_TIMEOUT'],
-    [411, 'MissingContentLength', '', 'fatal', 'ERR_STORAGE_REJECTED'],
-    [412, 'PreconditionFailed', '', 'fatal', 'ERR_STORAGE_REJECTED'],
-    [429, '', '', 'retry', 'ERR_RATE_LIMITED'],
-    [500, 'InternalError', '', 'retry', 'ERR_SERVER'],
-    [501, 'NotImplemented', '', 'fatal', 'ERR_SERVER'],
-    [502, '', '', 'retry', 'ERR_SERVER'],
-    [503, 'SlowDown', 'Reduce your request rate', 'retry', 'ERR_SERVER'],
-    [504, '', '', 'retry', 'ERR_SERVER'],
-    [204, '', '', 'fatal', 'ERR_BAD_RESPONSE'],
-    [307, 'TemporaryRedirect', '', 'fatal', 'ERR_BAD_RESPONSE'],
-  ]
-  for (const [status, code, message, verdict, errorCode] of table) {
-    const name = `${status} ${code} "${message}"`
-    t.strictSame(judgeStorageAnswer(status, code, message), { verdict, code: errorCode }, name)
-  }
-})
-
-const NEVER_CONNECTED = [
-  'ECONNREFUSED',
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-  'EHOSTDOWN',
-  'ENETDOWN',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EADDRNOTAVAIL',
-  'UND_ERR_CONNECT_TIMEOUT',
-]
-const HANDSHAKE_FAILED = [
-  'EPROTO',
-  'ERR_TLS_CERT_ALTNAME_INVALID',
-  'ERR_SSL_WRONG_VERSION_NUMBER',
-  'CERT_HAS_EXPIRED',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'HOSTNAME_MISMATCH',
-]
-const BROKE = [
-  'ECONNRESET',
-  'ECONNABORTED',
-  'EPIPE',
-  'ETIMEDOUT',
-  'ENETRESET',
-  'UND_ERR_SOCKET',
-  'UND_ERR_INFO',
-  'UND_ERR_ABORTED',
-  'UND_ERR_HEADERS_TIMEOUT',
-  'UND_ERR_BODY_TIMEOUT',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'HPE_INVALID_CONSTANT',
-]
-
-t.test('faults of the network are transient; what is not in the table is fatal', async t => {
-  for (const code of [...NEVER_CONNECTED, ...HANDSHAKE_FAILED, ...BROKE]) {
-    t.strictSame(judgeNetworkError({ code }), { verdict: 'retry', code: 'ERR_NETWORK' }, code)
-  }
-  const strange = [
-    'UND_ERR_INVALID_ARG',
-    'UND_ERR_DESTROYED',
-    'ENOSPC',
-    'XECONNRESET',
-    'EPIPEX',
-    '',
-  ]
-  for (const code of strange) t.match(judgeNetworkError({ code }), { verdict: 'fatal' }, code)
-  for (const error of [new Error('?'), undefined, null, 'ECONNRESET', 7]) {
-    t.match(judgeNetworkError(error), { verdict: 'fatal', code: 'ERR_NETWORK' }, String(error))
-  }
-  const several = new AggregateError([new Error('v6'), new Error('v4')], 'both failed')
-  t.match(
-    judgeNetworkError(Object.assign(several, { code: 'ECONNREFUSED' })),
-    { verdict: 'retry' },
-    'several addresses, all refused',
-  )
-})
-
-t.test('a request was never sent only where its connection never stood', async t => {
-  for (const code of [...NEVER_CONNECTED, ...HANDSHAKE_FAILED]) t.ok(neverSent({ code }), code)
-  for (const code of [...BROKE, 'UND_ERR_DESTROYED', '']) t.notOk(neverSent({ code }), code)
-  t.notOk(neverSent(undefined))
-})
-
-t.test('a connection that lost its route after it stood may have sent the request', async t => {
-  // Linux reports EHOSTUNREACH for an established connection as well, when its packets get lost.
-  for (const code of ['EHOSTUNREACH', 'ENETUNREACH', 'ENETDOWN']) {
-    t.ok(neverSent({ code, syscall: 'connect' }), `${code} on connect`)
-    t.notOk(neverSent({ code, syscall: 'read' }), `${code} on read`)
-    t.notOk(neverSent({ code, syscall: 'write' }), `${code} on write`)
-  }
-})
 
 t.test('Retry-After: seconds, a date, or nonsense', async t => {
   const now = Date.parse('2026-01-01T00:00:00Z')
@@ -209,10 +64,10 @@ interface Waited {
   readonly error: RealtimeUploadError
 }
 
-const contextFor = (options: Partial<Persistence> = {}) => {
+const contextFor = (options: Partial<RetryContext> = {}) => {
   const waits: Waited[] = []
   const ending = new AbortController()
-  const context: Persistence = {
+  const context: RetryContext = {
     retry: QUICK,
     signal: ending.signal,
     pulse: new Pulse(),
@@ -240,14 +95,14 @@ const failing = (...rulings: Ruling[]) => {
 
 t.test('success at once tells nobody', async t => {
   const { context, waits } = contextFor()
-  t.equal(await persist(async number => number, context), 1)
+  t.equal(await withRetries(async number => number, context), 1)
   t.strictSame(waits, [])
 })
 
 t.test('transient faults are tried again until one succeeds', async t => {
   const { context, waits } = contextFor()
   const { seen, attempt } = failing(RETRY, RETRY, RETRY)
-  t.equal(await persist(attempt, context), 'done')
+  t.equal(await withRetries(attempt, context), 'done')
   t.strictSame(seen, [1, 2, 3, 4])
   t.match(waits, [
     { attempt: 1, error: { code: 'ERR_NETWORK', message: 'failure 1', attempts: 1 } },
@@ -261,7 +116,7 @@ t.test('a fatal fault ends it at once, with its details', async t => {
   const { context, waits } = contextFor()
   const cause = Object.assign(new Error('underneath'), { code: 'EPIPE' })
   const error = await failureOf(
-    persist(async () => {
+    withRetries(async () => {
       throw new Failure(FATAL, 'no way', { assetId: 'a', partNumber: 3, statusCode: 403, cause })
     }, context),
   )
@@ -281,14 +136,14 @@ t.test('a fatal fault ends it at once, with its details', async t => {
 t.test('what was not judged is thrown as it is', async t => {
   const { context, waits } = contextFor()
   const bug = new TypeError('a bug')
-  t.equal(await failureOf(persist(() => Promise.reject(bug), context)), bug)
+  t.equal(await failureOf(withRetries(() => Promise.reject(bug), context)), bug)
   t.strictSame(waits, [])
 })
 
 t.test('at least three attempts are made, however small the budget', async t => {
   const { context, waits } = contextFor({ retry: { ...QUICK, giveUpAfter: 0 } })
   const { seen, attempt } = failing(...Array<Ruling>(9).fill(RETRY))
-  const error = await failureOf(persist(attempt, context))
+  const error = await failureOf(withRetries(attempt, context))
   t.strictSame(seen, [1, 2, 3])
   t.match(error, { code: 'ERR_NETWORK', message: 'failure 3', attempts: 3 })
   t.equal(waits.length, 2)
@@ -297,7 +152,7 @@ t.test('at least three attempts are made, however small the budget', async t => 
 t.test('the budget ends it, and the last wait is cut to what is left', async t => {
   const { context, waits } = contextFor({ retry: { giveUpAfter: 60, minDelay: 25, maxDelay: 25 } })
   const { attempt } = failing(...Array<Ruling>(99).fill(RETRY))
-  const error = await failureOf(persist(attempt, context))
+  const error = await failureOf(withRetries(attempt, context))
   t.match(error, { code: 'ERR_NETWORK' })
   const total = waits.reduce((sum, { delay }) => sum + delay, 0)
   t.ok(total < 65, `${total} ms were asked for in all`) // A timer may be a millisecond early.
@@ -307,7 +162,7 @@ t.test('a budget without end does not end it', async t => {
   const retry = { giveUpAfter: Infinity, minDelay: 0, maxDelay: 0 }
   const { context } = contextFor({ retry })
   const { attempt, seen } = failing(...Array<Ruling>(50).fill(RETRY))
-  t.equal(await persist(attempt, context), 'done')
+  t.equal(await withRetries(attempt, context), 'done')
   t.equal(seen.length, 51)
 })
 
@@ -317,7 +172,7 @@ t.test('whatever moves on the upload renews the budget', async t => {
   const { context } = contextFor({ pulse, retry })
   let attempts = 0
   const error = await failureOf(
-    persist(async number => {
+    withRetries(async number => {
       attempts = number
       if (number <= 20) pulse.beat() // 200 ms of waits in all: four budgets.
       throw new Failure(RETRY, 'it fails')
@@ -331,7 +186,9 @@ t.test('a pulse from before the first failure gives no more than the budget', as
   const pulse = new Pulse()
   pulse.beat()
   const { context } = contextFor({ pulse, retry: { giveUpAfter: 0, minDelay: 1, maxDelay: 1 } })
-  t.match(await failureOf(persist(failing(RETRY, RETRY, RETRY).attempt, context)), { attempts: 3 })
+  t.match(await failureOf(withRetries(failing(RETRY, RETRY, RETRY).attempt, context)), {
+    attempts: 3,
+  })
 })
 
 /** A gate whose waits take this long, and that remembers how it was closed. */
@@ -355,7 +212,7 @@ t.test('waits at the gate do not count', async t => {
   const { gate } = gateOf(60)
   const { context, waits } = contextFor({ gate, retry: { ...QUICK, giveUpAfter: 50 } })
   const { attempt } = failing(...Array<Ruling>(5).fill(LIMITED))
-  t.equal(await persist(attempt, context), 'done')
+  t.equal(await withRetries(attempt, context), 'done')
   t.strictSame(
     waits.map(({ delay }) => delay),
     Array(5).fill(60),
@@ -366,8 +223,8 @@ t.test('waits at the gate do not count', async t => {
 t.test('a 429 closes the gate with what the server asked for; other faults do not', async t => {
   const { gate, closed } = gateOf(1)
   const { context } = contextFor({ gate })
-  await persist(async number => {
-    if (number === 1) throw new Failure(LIMITED, 'slow down', {}, 1_234)
+  await withRetries(async number => {
+    if (number === 1) throw new Failure(LIMITED, 'slow down', {}, { retryAfter: 1_234 })
     if (number === 2) throw new Failure(RETRY, 'gone')
   }, context)
   t.strictSame(closed, [1_234])
@@ -375,16 +232,16 @@ t.test('a 429 closes the gate with what the server asked for; other faults do no
 
 t.test('without a gate a 429 waits like any other fault', async t => {
   const { context, waits } = contextFor()
-  t.equal(await persist(failing(LIMITED).attempt, context), 'done')
+  t.equal(await withRetries(failing(LIMITED).attempt, context), 'done')
   t.equal(waits.length, 1)
 })
 
 t.test('the wait is at least what Retry-After asks, at most maxDelay', async t => {
   const { context, waits } = contextFor({ retry: { giveUpAfter: 9e5, minDelay: 1, maxDelay: 20 } })
   const asked = [9, 60_000]
-  await persist(async number => {
+  await withRetries(async number => {
     const retryAfter = asked[number - 1]
-    if (retryAfter !== undefined) throw new Failure(RETRY, 'busy', {}, retryAfter)
+    if (retryAfter !== undefined) throw new Failure(RETRY, 'busy', {}, { retryAfter })
   }, context)
   t.strictSame(
     waits.map(({ delay }) => delay),
@@ -396,7 +253,7 @@ for (const verdict of ['new-url', 'new-token'] as const) {
   t.test(`a ${verdict} is asked for at once, then no faster than any other try`, async t => {
     const { context, waits } = contextFor()
     const ruling: Ruling = { verdict, code: 'ERR_URL_EXPIRED' }
-    await persist(failing(ruling, ruling, RETRY, ruling).attempt, context)
+    await withRetries(failing(ruling, ruling, RETRY, ruling).attempt, context)
     const atOnce = waits.map(({ delay }) => delay === 0)
     t.strictSame(atOnce, [true, false, false, true])
   })
@@ -411,7 +268,7 @@ t.test('an abort during a wait ends it with the reason', async t => {
     signal: ending.signal,
     onRetry: () => void setImmediate(() => ending.abort(reason)),
   })
-  t.equal(await within(5_000, failureOf(persist(failing(RETRY).attempt, context))), reason)
+  t.equal(await within(5_000, failureOf(withRetries(failing(RETRY).attempt, context))), reason)
 })
 
 t.test(
@@ -419,7 +276,7 @@ t.test(
   async t => {
     const { context, ending, waits } = contextFor()
     const reason = new Error('enough')
-    const run = persist(async () => {
+    const run = withRetries(async () => {
       ending.abort(reason)
       throw new Failure(RETRY, 'cut off')
     }, context)
@@ -432,7 +289,7 @@ t.test('an abort at the gate ends it with the reason', async t => {
   const ending = new AbortController()
   const gate: Gate = { pass: signal => sleep(60_000, signal).then(() => 0), close: () => 0 }
   const { context } = contextFor({ gate, signal: ending.signal })
-  const run = persist(failing().attempt, context)
+  const run = withRetries(failing().attempt, context)
   const reason = new Error('enough')
   ending.abort(reason)
   t.equal(await within(5_000, failureOf(run)), reason)
@@ -442,7 +299,7 @@ t.test('no attempt is made once the signal has aborted', async t => {
   const { context, ending } = contextFor()
   ending.abort(new Error('before'))
   const { attempt, seen } = failing()
-  await t.rejects(persist(attempt, context), { message: 'before' })
+  await t.rejects(withRetries(attempt, context), { message: 'before' })
   t.strictSame(seen, [])
 })
 

@@ -7,16 +7,8 @@ import { Agent, type Dispatcher } from 'undici'
 import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from '../errors.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { type Answer, exchange } from '../net/http.ts'
-import {
-  Failure,
-  judgeApiAnswer,
-  neverSent,
-  type Persistence,
-  Pulse,
-  persist,
-  type Ruling,
-  readRetryAfter,
-} from '../net/retry.ts'
+import { Failure, Pulse, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
+import { judgeApiAnswer, neverSent, RULINGS, type Ruling } from '../net/rulings.ts'
 import { unlessAborted } from '../net/signals.ts'
 import type { ConnectionOptions, ResolvedClientOptions } from './options.ts'
 import { parseJson, readFailure, urlOf } from './protocol.ts'
@@ -38,13 +30,13 @@ export interface ApiRequest<T> {
 }
 
 /** Whose call it is: what ends it, what renews its budget, and who is told of another try. */
-export type CallContext = Pick<Persistence, 'signal' | 'pulse' | 'onRetry'>
+export type CallContext = Pick<RetryContext, 'signal' | 'pulse' | 'onRetry'>
 
 /** Bytes of an answer that are read. A hundred presigned URLs take some 200 KB. */
 const READ_AT_MOST = 4 * 2 ** 20
 
 /** What to do about a refusal. */
-const HINTS: Partial<Record<ErrorCode, string>> = {
+const ADVICE: Partial<Record<ErrorCode, string>> = {
   ERR_UNAUTHORIZED: 'pass a valid token, or a function that fetches a fresh one',
   ERR_FORBIDDEN: 'the token lacks the right to do this',
   ERR_ASSET_NOT_FOUND:
@@ -103,7 +95,6 @@ export class Api {
 
   /** @throws {RealtimeUploadError} as the README's table says; the signal's reason when it aborts */
   call<T>(request: ApiRequest<T>, context: CallContext): Promise<T> {
-    let refused = false
     const attempt = async () => {
       const token = await this.#askToken(request, context.signal)
       const answer = await this.#exchange(request, context.signal, token)
@@ -113,29 +104,25 @@ export class Api {
         return this.#read(request, answer)
       }
       const failure = this.#refusal(request, answer, token)
-      // The token that replaced a refused one is refused as well: a third would be no better.
-      const again = refused || !this.#token.renewable
-      refused = failure.ruling.verdict === 'new-token'
-      if (!refused) throw failure
-      if (again) throw failure.asFatal()
+      if (failure.ruling.verdict !== 'new-token') throw failure
       this.#token.refuse(token)
-      throw failure
+      throw this.#token.renewable ? failure : failure.asFatal()
     }
-    return persist(attempt, { ...context, retry: this.options.retry, gate: this.#gate })
+    return withRetries(attempt, { ...context, retry: this.options.retry, gate: this.#gate })
   }
 
   async #askToken({ what, details }: ApiRequest<unknown>, signal: AbortSignal): Promise<string> {
     const { apiTimeout } = this.options
     const fail = (reason: string, cause?: unknown) => {
-      const ruling = { verdict: 'retry', code: 'ERR_UNAUTHORIZED' } as const
-      return new Failure(ruling, `${what}: the token function ${reason}`, { ...details, cause })
+      return new Failure(RULINGS.tokenNotHad, `${what}: the token function ${reason}`, {
+        ...details,
+        cause,
+      })
     }
     const asked = this.#token.get()
     try {
-      return await withDeadline(
-        signal,
-        () => apiTimeout,
-        signal => unlessAborted(signal, asked),
+      return await withDeadline(signal, { allowed: () => apiTimeout }, signal =>
+        unlessAborted(signal, asked),
       )
     } catch (error) {
       if (signal.aborted) throw signal.reason
@@ -181,7 +168,7 @@ export class Api {
     if (!read) return undefined as T
     const body = parseJson(text)
     if (body === undefined) {
-      const failure = this.#failure({ verdict: 'retry', code: 'ERR_BAD_RESPONSE' }, what, details, {
+      const failure = this.#failure(RULINGS.notTheirs, what, details, {
         status,
         reason: 'its body is no JSON',
       })
@@ -191,8 +178,10 @@ export class Api {
       return read(body)
     } catch (error) {
       if (!(error instanceof RealtimeUploadError)) throw error
-      const ruling = { verdict: 'fatal', code: error.code } as const
-      throw new Failure(ruling, `${what}: ${error.message}`, { ...details, statusCode: status })
+      throw new Failure(RULINGS.nonsense, `${what}: ${error.message}`, {
+        ...details,
+        statusCode: status,
+      })
     }
   }
 
@@ -224,9 +213,9 @@ export class Api {
     { status, reason }: { status: number; reason: string | undefined },
     retryAfter?: number,
   ): Failure {
-    const hint = HINTS[ruling.code]
-    const message = `${what}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${hint ? `; ${hint}` : ''}`
-    return new Failure(ruling, message, { ...details, statusCode: status }, retryAfter)
+    const advice = ADVICE[ruling.code]
+    const message = `${what}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${advice ? `; ${advice}` : ''}`
+    return new Failure(ruling, message, { ...details, statusCode: status }, { retryAfter })
   }
 
   /** A call that must not be made twice may have been carried out. */

@@ -185,10 +185,8 @@ export class FrameioClient {
     closing.addEventListener('abort', () => ending.abort(closing.reason), { signal: ending.signal })
     if (closing.aborted) ending.abort(closing.reason)
     try {
-      return await withDeadline(
-        ending.signal,
-        () => timeout,
-        signal => this.#pollUntilUploaded(assetId, signal),
+      return await withDeadline(ending.signal, { allowed: () => timeout }, signal =>
+        this.#pollUntilUploaded(assetId, signal),
       )
     } catch (error) {
       if (error !== DEADLINE) throw error

@@ -7,7 +7,8 @@ import { type Dispatcher, request } from 'undici'
 import { rule, take } from '../checks.ts'
 import type { ErrorDetails } from '../errors.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
-import { Failure, judgeNetworkError } from './retry.ts'
+import { Failure } from './retry.ts'
+import { judgeNetworkError, RULINGS } from './rulings.ts'
 import { unlessAborted } from './signals.ts'
 
 export const checkDispatcher = (option: string, value: unknown): Dispatcher =>
@@ -27,6 +28,8 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** How long it may take in all, in ms; asked again and again. */
   readonly allowed: () => number
+  /** Told at once when it took longer, after how many ms: what others are allowed may depend on it. */
+  readonly onCut?: (after: number) => void
   /** Bytes of the answer that are read; what comes after is dropped with the connection. */
   readonly readAtMost: number
   /** What is being done, as the beginning of an error message. */
@@ -44,16 +47,31 @@ export interface Answer {
 export const exchange = async (options: Exchange): Promise<Answer> => {
   const { dispatcher, method, url, headers, body, signal, allowed, readAtMost, what, details } =
     options
-  const start = performance.now()
+  let cutAfter = 0
+  const onDeadline = (after: number) => {
+    cutAfter = after
+    options.onCut?.(after)
+  }
+  /** What our own body failed with: no fault of the network. */
+  let bodyFault: unknown
+  const watched = async function* (bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
+    try {
+      yield* bytes
+    } catch (error) {
+      bodyFault = error
+      throw error
+    }
+  }
+  const isPlain = body === null || typeof body === 'string'
   try {
-    return await withDeadline(signal, allowed, signal => {
+    return await withDeadline(signal, { allowed, onDeadline }, signal => {
       const ask = async () => {
         const answer = await request(url, {
           dispatcher,
           method,
           headers,
           // undici types only Node's streams and buffers, but takes any iterable of bytes.
-          body: body as NonNullable<Dispatcher.DispatchOptions['body']>,
+          body: (isPlain ? body : watched(body)) as NonNullable<Dispatcher.DispatchOptions['body']>,
           signal,
           // Its own timers have other rules than ours: two clocks would make faults hard to explain.
           headersTimeout: 0,
@@ -67,16 +85,14 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
   } catch (error) {
     if (signal.aborted) throw signal.reason
     if (error === DEADLINE) {
-      const seconds = ((performance.now() - start) / 1_000).toFixed(1)
-      const ruling = { verdict: 'retry', code: 'ERR_TIMEOUT' } as const
-      throw new Failure(ruling, `${what}: no answer within ${seconds} s`, details)
+      const message = `${what}: no answer within ${(cutAfter / 1_000).toFixed(1)} s`
+      throw new Failure(RULINGS.timeout, message, details, { cutAfter })
     }
-    const ruling = judgeNetworkError(error)
+    const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
     const reason =
       error instanceof Error ? error.message || (error as { code?: string }).code : error
-    const unknown =
-      ruling.verdict === 'fatal' ? ', which is no fault of the network that is known' : ''
-    throw new Failure(ruling, `${what}: ${reason}${unknown}`, { ...details, cause: error })
+    const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''
+    throw new Failure(ruling, `${what}: ${reason}${why}`, { ...details, cause: error })
   }
 }
 

@@ -1,25 +1,10 @@
 /**
- * What to do about a fault: one pure table, one pure delay, one loop. Every request of this library
- * that may be made again is made through `persist`.
+ * Another try: the loop that every request which may be made again goes through. What a fault calls
+ * for stands in rulings.ts.
  */
 import { definedOf, number, object, refuseUnknown, take } from '../checks.ts'
-import { type ErrorCode, type ErrorDetails, RealtimeUploadError } from '../errors.ts'
-
-/** What a fault calls for. */
-export type Verdict =
-  /** Transient: wait, then the same again. */
-  | 'retry'
-  /** The presigned URL is of no more use: register the part again. */
-  | 'new-url'
-  /** The token is of no more use: ask for another. */
-  | 'new-token'
-  /** Trying again would not help. */
-  | 'fatal'
-
-export interface Ruling {
-  readonly verdict: Verdict
-  readonly code: ErrorCode
-}
+import { type ErrorDetails, RealtimeUploadError } from '../errors.ts'
+import type { Ruling, Verdict } from './rulings.ts'
 
 /** How long and how often transient faults are met with another try. */
 export interface RetryOptions {
@@ -34,133 +19,26 @@ export interface RetryOptions {
   readonly maxDelay: number
 }
 
-const HOUR = 3_600_000
-
-/** Complete retry options, with `defaults` for what was not given. */
-export const checkRetry = (value: unknown, defaults: RetryOptions): RetryOptions => {
-  const given: Partial<RetryOptions> = value === undefined ? {} : object('retry', value)
-  refuseUnknown('retry.', given, ['giveUpAfter', 'minDelay', 'maxDelay'])
-  const { giveUpAfter, minDelay, maxDelay } = { ...defaults, ...definedOf(given) }
-  const patience = number('a number of ms, 0 or more, or Infinity', 0, Number.POSITIVE_INFINITY)
-  take('retry.giveUpAfter', giveUpAfter, patience)
-  take('retry.minDelay', minDelay, number('a number of ms from 0 to one hour', 0, HOUR))
-  const least = `a number of ms from retry.minDelay (${minDelay}) to one hour`
-  take('retry.maxDelay', maxDelay, number(least, minDelay, HOUR))
-  return { giveUpAfter, minDelay, maxDelay }
-}
-
-/** Fewest attempts before the budget of time may end the matter. */
-const MIN_ATTEMPTS = 3
-
-/** Answers that another try may better, whoever gave them. */
-const TRANSIENT_STATUS: Readonly<Record<number, ErrorCode>> = {
-  408: 'ERR_TIMEOUT',
-  429: 'ERR_RATE_LIMITED',
-  500: 'ERR_SERVER',
-  502: 'ERR_SERVER',
-  503: 'ERR_SERVER',
-  504: 'ERR_SERVER',
-}
-
-const rule = (verdict: Verdict, code: ErrorCode): Ruling => ({ verdict, code })
-
-/**
- * The ruling on an answer of Frame.io other than 2xx.
- *
- * @param genuine whether the body is one of Frame.io's two error shapes. A 403 or 404 without may
- *   come from a captive portal or a proxy on the way, which goes away.
- */
-export const judgeApiAnswer = (status: number, genuine: boolean): Ruling => {
-  const transient = TRANSIENT_STATUS[status]
-  if (transient) return rule('retry', transient)
-  if (status === 401) return rule('new-token', 'ERR_UNAUTHORIZED')
-  if (status === 403)
-    return genuine ? rule('fatal', 'ERR_FORBIDDEN') : rule('retry', 'ERR_BAD_RESPONSE')
-  if (status === 404)
-    return genuine ? rule('fatal', 'ERR_ASSET_NOT_FOUND') : rule('retry', 'ERR_BAD_RESPONSE')
-  if (status >= 500) return rule('fatal', 'ERR_SERVER')
-  return rule('fatal', status >= 400 ? 'ERR_REQUEST_REJECTED' : 'ERR_BAD_RESPONSE')
-}
-
-/** The ruling on an answer of S3 other than 200, by S3's own code where there is one. */
-export const judgeStorageAnswer = (status: number, code: string, message: string): Ruling => {
-  const transient = TRANSIENT_STATUS[status]
-  if (transient) return rule('retry', transient)
-  if (code === 'ExpiredToken' || (status === 403 && /expired/i.test(code + message))) {
-    return rule('new-url', 'ERR_URL_EXPIRED')
-  }
-  // S3 says 400 when a body came too slowly or stopped: the one 400 that is transient.
-  if (code === 'RequestTimeout') return rule('retry', 'ERR_TIMEOUT')
-  // What arrived is not what was hashed: once may be the network, again and again is the memory.
-  if (code === 'BadDigest') return rule('retry', 'ERR_CORRUPTED')
-  // May be an expired URL in other words (some servers leave the message empty), or a proxy's page.
-  if (status === 403 && (code === 'AccessDenied' || code === '')) {
-    return rule('new-url', 'ERR_STORAGE_REJECTED')
-  }
-  if (status >= 500) return rule('fatal', 'ERR_SERVER')
-  return rule('fatal', status >= 400 ? 'ERR_STORAGE_REJECTED' : 'ERR_BAD_RESPONSE')
-}
-
-/** The connection never stood, so the request was surely not carried out. */
-const NEVER_CONNECTED =
-  /^(ECONNREFUSED|ENETUNREACH|EHOSTUNREACH|EHOSTDOWN|ENETDOWN|ENOTFOUND|EAI_AGAIN|EADDRNOTAVAIL|ERR_SOCKET_CONNECTION_TIMEOUT|UND_ERR_CONNECT_TIMEOUT)$/
-/** The connection broke, timed out, or spoke something other than HTTP. */
-const BROKE =
-  /^(ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|ENETRESET|ENOTCONN|UND_ERR_SOCKET|UND_ERR_INFO|UND_ERR_ABORTED|UND_ERR_(HEADERS|BODY)_TIMEOUT|UND_ERR_RES_CONTENT_LENGTH_MISMATCH|HPE_\w+|HTTPParserError)$/
-/** A TLS handshake failed: a captive portal shows its own certificate, for as long as it stands. */
-const TLS =
-  /^(EPROTO|UND_ERR_PRX_TLS|ERR_TLS_\w+|ERR_SSL_\w+|CERT_\w+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_\w+|HOSTNAME_MISMATCH)$/
-
-/** What a network error calls itself: its code, or its name where it has none. */
-const errorCode = (error: unknown): string => {
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown }
-  return String(code ?? name)
-}
-
-/** The ruling on a request that ended without an answer. What is not in the table is fatal. */
-export const judgeNetworkError = (error: unknown): Ruling => {
-  const code = errorCode(error)
-  const known = NEVER_CONNECTED.test(code) || BROKE.test(code) || TLS.test(code)
-  return rule(known ? 'retry' : 'fatal', 'ERR_NETWORK')
-}
-
-/** Did a request fail before it can have reached the server? */
-export const neverSent = (error: unknown): boolean => {
-  const code = errorCode(error)
-  if (TLS.test(code)) return true
-  // A route may also be lost in the middle of a request: then it is `read` or `write` that fails.
-  const { syscall = 'connect' } = (error ?? {}) as { syscall?: string }
-  return NEVER_CONNECTED.test(code) && !/^(read|write)/.test(syscall)
-}
-
-/** How long a `Retry-After` header asks to wait, in ms: seconds or an HTTP date. */
-export const readRetryAfter = (header: unknown, now = Date.now()): number | undefined => {
-  if (typeof header !== 'string') return undefined
-  const wait = /^\s*\d+\s*$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - now
-  return Number.isNaN(wait) ? undefined : Math.max(0, wait)
-}
-
-/**
- * The wait before the next attempt, in ms: anywhere between `minDelay` and a ceiling that doubles
- * with each attempt up to `maxDelay` (full jitter, so that many uploads do not come back as one).
- */
-export const backoff = (attempt: number, retry: RetryOptions, random = Math.random()): number => {
-  const ceiling = Math.min(retry.maxDelay, retry.minDelay * 2 ** Math.min(attempt, 30))
-  return Math.round(retry.minDelay + random * (ceiling - retry.minDelay))
-}
-
-/** What an attempt throws: a fault that was judged. */
+/** An attempt that failed, with the ruling on it. */
 export class Failure extends Error {
   readonly ruling: Ruling
   readonly details: ErrorDetails
   /** Wait that the server asked for, in ms. */
   readonly retryAfter: number | undefined
+  /** After how long the attempt was cut by our own deadline, in ms; undefined: it was not. */
+  readonly cutAfter: number | undefined
 
-  constructor(ruling: Ruling, message: string, details: ErrorDetails = {}, retryAfter?: number) {
+  constructor(
+    ruling: Ruling,
+    message: string,
+    details: ErrorDetails = {},
+    { retryAfter, cutAfter }: { retryAfter?: number | undefined; cutAfter?: number } = {},
+  ) {
     super(message)
     this.ruling = ruling
     this.details = details
     this.retryAfter = retryAfter
+    this.cutAfter = cutAfter
   }
 
   /** The same, but no other try is to be made. */
@@ -185,48 +63,62 @@ export interface Gate {
   close(retry: RetryOptions, retryAfter?: number): number
 }
 
-export interface Persistence {
+/** Awaits what is no fault of the request's, such as its turn, while the budget's clock stands. */
+export type Hold = <T>(turn: Promise<T>) => Promise<T>
+
+export interface RetryContext {
   readonly retry: RetryOptions
   readonly signal: AbortSignal
   /** Renews the budget when anything on the upload moves. */
   readonly pulse: Pulse
   /** Where calls wait when the server told us to slow down. */
   readonly gate?: Gate
+  /**
+   * Whether an attempt that our own deadline cut has failed only when it was allowed as long as the
+   * budget: until then a slow link looks just like a dead one.
+   */
+  readonly excusesCuts?: boolean
   /** Told before each wait: the attempt that failed, the wait in ms, and why. */
   readonly onRetry: (attempt: number, delay: number, error: RealtimeUploadError) => void
 }
 
+/** Fewest attempts before the budget of time may end the matter. */
+const MIN_ATTEMPTS = 3
+
 /**
- * Attempts until one succeeds, the fault is fatal, or the budget is spent: time since the first
- * failure during which nothing on the upload moved. Waits at the gate do not count.
+ * Attempts until one succeeds, the fault is fatal, or the budget is spent.
  *
  * @throws {RealtimeUploadError} the last failure, with its number of attempts; or the signal's
  *   reason once it aborts
  */
-export const persist = async <T>(
-  attempt: (number: number) => Promise<T>,
-  { retry, signal, pulse, gate, onRetry }: Persistence,
+export const withRetries = async <T>(
+  attempt: (number: number, hold: Hold) => Promise<T>,
+  { retry, signal, pulse, gate, excusesCuts = false, onRetry }: RetryContext,
 ): Promise<T> => {
-  let failingSince = Infinity
+  const budget = new Budget(retry.giveUpAfter, pulse)
+  const met = new Map<Ruling, number>()
   let last: Verdict | undefined
   for (let number = 1; ; number++) {
-    const held = (await gate?.pass(signal)) ?? 0
-    failingSince += held
     try {
+      if (gate) await budget.hold(gate.pass(signal))
       signal.throwIfAborted()
-      return await attempt(number)
+      return await attempt(number, budget.hold)
     } catch (failure) {
       if (signal.aborted) throw signal.reason
       if (!(failure instanceof Failure)) throw failure
-      const { verdict, code } = failure.ruling
+      const { ruling, cutAfter = Number.POSITIVE_INFINITY } = failure
+      const { verdict, code, atMost = Number.POSITIVE_INFINITY } = ruling
+      const times = (met.get(ruling) ?? 0) + 1
+      for (const other of met.keys()) if (other.inARow) met.delete(other)
+      met.set(ruling, times)
       const error = new RealtimeUploadError(code, failure.message, {
         ...failure.details,
         attempts: number,
       })
-      const now = performance.now()
-      failingSince = Math.max(Math.min(failingSince, now), pulse.last)
-      const left = failingSince + retry.giveUpAfter - now
-      if (verdict === 'fatal' || (left <= 0 && number >= MIN_ATTEMPTS)) throw error
+      const left = budget.failed()
+      const isExcused = excusesCuts && cutAfter < retry.giveUpAfter
+      const isSpent = left <= 0 && number >= MIN_ATTEMPTS && !isExcused
+      if (verdict === 'fatal' || times > atMost || isSpent) throw error
 
       const gated = gate !== undefined && code === 'ERR_RATE_LIMITED'
       // A new URL or token is asked for at once, but not for ever at that pace.
@@ -243,6 +135,54 @@ export const persist = async <T>(
   }
 }
 
+/**
+ * Time in which a request may fail. Its clock starts at the first failure, starts anew when anything
+ * on the upload moves, and stands while the request is held.
+ */
+class Budget {
+  readonly #giveUpAfter: number
+  readonly #pulse: Pulse
+  /** When the clock started; undefined before the first failure. */
+  #since: number | undefined
+
+  constructor(giveUpAfter: number, pulse: Pulse) {
+    this.#giveUpAfter = giveUpAfter
+    this.#pulse = pulse
+  }
+
+  readonly hold: Hold = async turn => {
+    const start = performance.now()
+    try {
+      return await turn
+    } finally {
+      if (this.#since !== undefined) this.#since += performance.now() - start
+    }
+  }
+
+  /** An attempt failed just now. What is left, in ms. */
+  failed(): number {
+    const now = performance.now()
+    this.#since = Math.max(this.#since ?? now, this.#pulse.last)
+    return this.#since + this.#giveUpAfter - now
+  }
+}
+
+/**
+ * The wait before the next attempt, in ms: anywhere between `minDelay` and a ceiling that doubles
+ * with each attempt up to `maxDelay` (full jitter, so that many uploads do not come back as one).
+ */
+export const backoff = (attempt: number, retry: RetryOptions, random = Math.random()): number => {
+  const ceiling = Math.min(retry.maxDelay, retry.minDelay * 2 ** Math.min(attempt, 30))
+  return Math.round(retry.minDelay + random * (ceiling - retry.minDelay))
+}
+
+/** How long a `Retry-After` header asks to wait, in ms: seconds or an HTTP date. */
+export const readRetryAfter = (header: unknown, now = Date.now()): number | undefined => {
+  if (typeof header !== 'string') return undefined
+  const wait = /^\s*\d+\s*$/.test(header) ? Number(header) * 1_000 : Date.parse(header) - now
+  return Number.isNaN(wait) ? undefined : Math.max(0, wait)
+}
+
 /** Waits, in ms; rejects with the signal's reason as soon as it aborts. */
 export const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -257,3 +197,18 @@ export const sleep = (ms: number, signal: AbortSignal): Promise<void> =>
     }, ms)
     signal.addEventListener('abort', abort, { once: true })
   })
+
+const HOUR = 3_600_000
+
+/** Complete retry options, with `defaults` for what was not given. */
+export const checkRetry = (value: unknown, defaults: RetryOptions): RetryOptions => {
+  const given: Partial<RetryOptions> = value === undefined ? {} : object('retry', value)
+  refuseUnknown('retry.', given, ['giveUpAfter', 'minDelay', 'maxDelay'])
+  const { giveUpAfter, minDelay, maxDelay } = { ...defaults, ...definedOf(given) }
+  const patience = number('a number of ms, 0 or more, or Infinity', 0, Number.POSITIVE_INFINITY)
+  take('retry.giveUpAfter', giveUpAfter, patience)
+  take('retry.minDelay', minDelay, number('a number of ms from 0 to one hour', 0, HOUR))
+  const least = `a number of ms from retry.minDelay (${minDelay}) to one hour`
+  take('retry.maxDelay', maxDelay, number(least, minDelay, HOUR))
+  return { giveUpAfter, minDelay, maxDelay }
+}

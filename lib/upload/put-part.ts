@@ -3,13 +3,8 @@
  */
 import type { Dispatcher } from 'undici'
 import { exchange } from '../net/http.ts'
-import {
-  Failure,
-  judgeStorageAnswer,
-  type Persistence,
-  persist,
-  readRetryAfter,
-} from '../net/retry.ts'
+import { Failure, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
+import { judgeStorageAnswer, RULINGS } from '../net/rulings.ts'
 import type { Part } from './part.ts'
 
 /** A presigned URL and when it came, on the monotonic clock in ms. */
@@ -29,7 +24,7 @@ export interface PutOptions {
   readonly renew: () => Promise<UploadUrl>
   /** How long an attempt may take, in ms, after so many attempts of this part that stalled. */
   readonly allowed: (stalls: number) => number
-  readonly persistence: Omit<Persistence, 'gate'>
+  readonly context: Omit<RetryContext, 'gate'>
 }
 
 /** What a part's way to S3 took. */
@@ -42,15 +37,14 @@ export interface Receipt {
 /** Bytes of an answer that are read. S3's errors take less than 1 KB. */
 const READ_AT_MOST = 64 * 2 ** 10
 
-/** What to do about a refusal. */
-const HINTS: Readonly<Record<string, string>> = {
-  SignatureDoesNotMatch:
-    '; the URL signs content-type: pass the filetype the asset was created with',
-  BadDigest: "; the part's bytes changed on the way or in this machine's memory",
-}
-
-/** How often S3 may find a part corrupted before it is given up. */
-const MOST_CORRUPTIONS = 3
+/** What to do about a refusal, by S3's code. */
+const ADVICE: ReadonlyMap<string, string> = new Map([
+  [
+    'SignatureDoesNotMatch',
+    'the URL signs content-type: pass the filetype the asset was created with',
+  ],
+  ['BadDigest', "the part's bytes changed on the way or in this machine's memory"],
+])
 
 /** Sends a part until S3 has it. @throws {RealtimeUploadError} when it cannot be sent */
 export const putPart = ({
@@ -58,37 +52,27 @@ export const putPart = ({
   url,
   renew,
   allowed,
-  persistence,
+  context,
   ...target
 }: PutOptions): Promise<Receipt> => {
-  const { number } = part
-  const details = { assetId: target.assetId, partNumber: number }
+  const details = { assetId: target.assetId, partNumber: part.number }
   let current: UploadUrl | undefined = url
   let stalls = 0
-  let corruptions = 0
-  /** Did S3 deny access, with no word of expiry, although the URL was made after it did so before? */
-  let denied = false
 
   const attempt = async (attempts: number): Promise<Receipt> => {
     if (!current || isOutdated(current)) current = await renew()
     const start = performance.now()
     try {
-      await putOnce(part, current.url, target, () => allowed(stalls), persistence.signal, details)
+      await putOnce(part, current.url, target, () => allowed(stalls), context.signal, details)
       return { attempts, duration: performance.now() - start }
     } catch (error) {
       if (!(error instanceof Failure)) throw error
-      const { verdict, code } = error.ruling
-      if (code === 'ERR_TIMEOUT') stalls++
-      if (code === 'ERR_CORRUPTED' && ++corruptions === MOST_CORRUPTIONS) throw error.asFatal()
-      if (verdict !== 'new-url') throw error
-      current = undefined
-      if (code === 'ERR_URL_EXPIRED') throw error
-      if (denied) throw error.asFatal()
-      denied = true
+      if (error.ruling === RULINGS.timeout) stalls++
+      if (error.ruling.verdict === 'new-url') current = undefined
       throw error
     }
   }
-  return persist(attempt, persistence)
+  return withRetries(attempt, context)
 }
 
 const putOnce = async (
@@ -121,21 +105,20 @@ const putOnce = async (
     details,
   })
   if (status === 200) {
-    // S3 answers when it has every byte, and has nothing to say then (AWS, PutObject).
-    if (handedOver === part.size && text.trim() === '') return
+    // S3 answers when it has every byte, with an ETag and nothing to say (AWS, PutObject).
+    if (handedOver === part.size && headers.etag && text.trim() === '') return
     const reason = `${what}: the answer is 200, but not S3's: is a proxy or a captive portal on the way?`
-    const ruling = { verdict: 'retry', code: 'ERR_BAD_RESPONSE' } as const
-    throw new Failure(ruling, reason, { ...details, statusCode: status })
+    throw new Failure(RULINGS.notTheirs, reason, { ...details, statusCode: status })
   }
   const storageCode = readTag(text, 'Code')
   const message = readTag(text, 'Message')
   const said = [storageCode, message].filter(Boolean).join(': ')
-  const hint = HINTS[storageCode] ?? ''
+  const advice = ADVICE.get(storageCode)
   throw new Failure(
     judgeStorageAnswer(status, storageCode, message),
-    `${what}: S3 answered ${status}${said && ` (${said})`}${hint}`,
+    `${what}: S3 answered ${status}${said && ` (${said})`}${advice ? `; ${advice}` : ''}`,
     { ...details, statusCode: status, storageCode: storageCode || undefined },
-    readRetryAfter(headers['retry-after']),
+    { retryAfter: readRetryAfter(headers['retry-after']) },
   )
 }
 

@@ -171,7 +171,7 @@ export class Transfer {
         // a PUT cannot be seen: only its whole duration can be judged, by what others took.
         allowed: stalls =>
           (stallTimeout + (4 * part.size) / (this.#rate ?? FIRST_RATE)) * 2 ** stalls,
-        persistence: { ...this.#context('put', [part.number]), retry: this.#api.options.retry },
+        context: { ...this.#context('put', [part.number]), retry: this.#api.options.retry },
       })
     } finally {
       this.counts.partsInFlight--

@@ -378,12 +378,12 @@ export const MATRIX: readonly Row[] = [
     transient('ERR_BAD_RESPONSE'),
   ),
   row(
-    "403 or 404 of the API without Frame.io's JSON",
+    "a 4xx of the API without Frame.io's JSON",
     answers(
       'register',
       Object.assign(
         {},
-        ...[403, 404].map(status => ({
+        ...[400, 402, 403, 404, 405, 407, 410, 413, 415, 418, 422].map(status => ({
           [`${status} HTML`]: { status, body: HTML },
           [`${status} empty`]: { status, body: '' },
           [`${status} cut`]: { status, body: JSON_BODY.slice(0, 30) },
@@ -395,7 +395,7 @@ export const MATRIX: readonly Row[] = [
   ),
   row(
     'a 200 to a PUT that is not S3’s: HTML, and no ETag',
-    storageSays({ HTML: { status: 200, body: HTML } }),
+    storageSays({ HTML: { status: 200, body: HTML }, empty: { status: 200, body: '' } }),
     transient('ERR_BAD_RESPONSE'),
   ),
   row(
@@ -407,13 +407,15 @@ export const MATRIX: readonly Row[] = [
         'by code': { status: 403, body: xml('ExpiredRequest', '') },
         '403 ExpiredToken': { status: 403, body: xml('ExpiredToken', '') },
         '400 ExpiredToken': { status: 400, body: xml('ExpiredToken', '') },
+        '400 TokenRefreshRequired': { status: 400, body: xml('TokenRefreshRequired', '') },
       }),
     ],
     transient('ERR_URL_EXPIRED'),
   ),
   row(
-    'a 403 of S3 that may mean expiry: `AccessDenied`, HTML, an empty body',
+    'a 403 of S3 that may mean expiry: `AccessDenied`, `InvalidAccessKeyId`, HTML, an empty body',
     answers('put', {
+      ...refused(403, 'InvalidAccessKeyId'),
       AccessDenied: { status: 403, body: xml('AccessDenied', 'Access Denied') },
       'AccessDenied without a message': { status: 403, body: xml('AccessDenied', '') },
       HTML: { status: 403, body: HTML },
@@ -461,10 +463,10 @@ export const MATRIX: readonly Row[] = [
     fatal('ERR_REQUEST_REJECTED'),
   ),
   row(
-    '400, 402, 405, 410, 413, 415, 418 of the API, whatever the body',
+    '402, 405, 410, 413, 415, 418 of the API, in its own words',
     answers(
       'register',
-      each([400, 402, 405, 410, 413, 415, 418], status => ({ status, body: HTML })),
+      Object.assign({}, ...[402, 405, 410, 413, 415, 418].map(status => genuine(status))),
     ),
     fatal('ERR_REQUEST_REJECTED'),
   ),
@@ -486,11 +488,11 @@ export const MATRIX: readonly Row[] = [
     fatal('ERR_BAD_RESPONSE'),
   ),
   row(
-    '501, 505, 507, 511',
+    '501, 505',
     BOTH.flatMap(stage =>
       answers(
         stage,
-        each([501, 505, 507, 511], status => ({ status })),
+        each([501, 505], status => ({ status })),
       ),
     ),
     fatal('ERR_SERVER'),
@@ -507,18 +509,18 @@ export const MATRIX: readonly Row[] = [
         })),
       ),
     ),
-    fatal('ERR_BAD_RESPONSE'),
+    transient('ERR_BAD_RESPONSE'),
   ),
   row(
     'a 2xx to a PUT that is no 200',
     storageSays(each([201, 202, 204, 206], status => ({ status, body: '' }))),
-    fatal('ERR_BAD_RESPONSE'),
+    transient('ERR_BAD_RESPONSE'),
   ),
   row(
     'a refusal of S3: `SignatureDoesNotMatch`, `InvalidDigest`, `EntityTooLarge`, …',
     answers('put', {
       ...refused(400, 'InvalidDigest', 'EntityTooLarge', 'EntityTooSmall', 'InvalidRequest'),
-      ...refused(403, 'SignatureDoesNotMatch', 'InvalidAccessKeyId', 'RequestTimeTooSkewed'),
+      ...refused(403, 'SignatureDoesNotMatch', 'RequestTimeTooSkewed'),
       ...refused(404, 'NoSuchBucket', 'NoSuchUpload'),
       ...refused(405, 'MethodNotAllowed'),
       ...refused(411, 'MissingContentLength'),
@@ -527,16 +529,48 @@ export const MATRIX: readonly Row[] = [
     fatal('ERR_STORAGE_REJECTED'),
   ),
   row(
-    '400, 401, 404, 409, 413 to a PUT, with HTML or nothing',
+    'a 4xx to a PUT without a code of S3',
     storageSays({
-      ...each([400, 401, 404, 409, 413], status => ({ status, body: HTML })),
+      ...each([400, 401, 404, 407, 409, 413], status => ({ status, body: HTML })),
       '404 empty': { status: 404, body: '' },
     }),
-    fatal('ERR_STORAGE_REJECTED'),
+    transient('ERR_BAD_RESPONSE'),
+  ),
+  row(
+    'a code of S3 that is not final: `IncompleteBody`, `OperationAborted`, one nobody knows',
+    answers('put', {
+      ...refused(400, 'IncompleteBody', 'ACodeOfTheNextDecade', 'constructor'),
+      ...refused(409, 'OperationAborted', 'ConditionalRequestConflict'),
+    }),
+    transient('ERR_STORAGE_REJECTED'),
+  ),
+  row(
+    '425, 507, 509, 511, 520 to 530',
+    BOTH.flatMap(stage =>
+      answers(
+        stage,
+        each([425, 507, 509, 511, 520, 522, 524, 530], status => ({ status })),
+      ),
+    ),
+    transient('ERR_SERVER'),
+  ),
+  row(
+    'a machine that is short of something, or forbids (`EMFILE`, `ENOBUFS`, `ENOMEM`, `EPERM`, …)',
+    onConnect(
+      ...['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAI_FAIL', 'ESERVFAIL', 'EPERM', 'EACCES'].map(
+        code => ({ connect: code }),
+      ),
+    ),
+    transient('ERR_NETWORK'),
   ),
   row(
     'an error that nobody knows',
     onConnect({ connect: 'E_NEVER_HEARD_OF' }),
+    transient('ERR_NETWORK'),
+  ),
+  row(
+    'our own misuse, which no other try betters',
+    onConnect({ connect: 'UND_ERR_INVALID_ARG' }, { connect: 'UND_ERR_DESTROYED' }),
     fatal('ERR_NETWORK'),
   ),
 ]

@@ -38,6 +38,7 @@ export const serve = async (t: Teardown, reply: Reply) => {
     const { method = '', url = '', headers, rawHeaders } = req
     const seen = { method, url, headers, rawHeaders, body: Buffer.concat(chunks) }
     requests.push(seen)
+    res.setHeader('etag', '"0"') // As S3 does, whose receipt it is.
     reply(res, seen, requests.length)
   })
   server.listen(0, '127.0.0.1')
@@ -71,6 +72,7 @@ export const serveRaw = async (t: Teardown, talk: (socket: Socket, count: number
 export const closedPort = async (t: Teardown, reply: Reply) => {
   const server = createServer((req, res) => {
     req.resume().on('end', () => {
+      res.setHeader('etag', '"0"')
       const { method = '', url = '', headers, rawHeaders } = req
       reply(res, { method, url, headers, rawHeaders, body: Buffer.alloc(0) }, 1)
     })
