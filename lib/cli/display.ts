@@ -127,7 +127,8 @@ export class Display {
   #paint(text: string, tone: Tone): string {
     const hasColors = this.#stream.isTTY && this.#stream.hasColors()
     if (tone === 'plain' || !hasColors) return text
-    return styleText(COLORS[tone], text, { validateStream: false }) // It would look at stdout.
+    // styleText checks stdout for colours; this is stderr.
+    return styleText(COLORS[tone], text, { validateStream: false })
   }
 }
 

@@ -18,7 +18,7 @@ export class Secrets {
     return redact(text, ...this.#known)
   }
 
-  /** The value as JSON: its strings are cleaned before they are quoted, or that would suffer. */
+  /** The value as JSON. Cleaned before quoting: a replacement inside quoted JSON could break it. */
   json(value: object): string {
     return JSON.stringify(value, (_key, inner) =>
       typeof inner === 'string' ? this.hide(inner) : inner,
