@@ -1,9 +1,7 @@
 /**
  * One take: lets the source flow, minds the signals, and says what became of it.
  */
-import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
-import { setTimeout as wait } from 'node:timers/promises'
 import { isatty } from 'node:tty'
 import { DEFAULTS } from '../frameio/options.ts'
 import {
@@ -15,6 +13,7 @@ import {
 import { RealtimeUpload } from '../upload/realtime-upload.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'
+import { ProcessGroup } from './process-group.ts'
 import { onSignals } from './signals.ts'
 import type { Target } from './target.ts'
 
@@ -31,19 +30,13 @@ export interface Take extends UploadFromResult {
 /** Lines of a producer's stderr that are shown. */
 const LAST_LINES = 8
 
-/** How long a producer may take to end when its upload has failed, in ms. */
-const LAST_CHANCE = 5_000
-
-/** Windows has no groups of processes. */
-const HAS_GROUPS = process.platform !== 'win32'
-
 export class Recording {
   readonly #settings: Settings
   readonly #display: Display
   readonly #aborting = new AbortController()
   #target: Target | undefined
   #upload: RealtimeUpload | undefined
-  #producer: ChildProcess | undefined
+  #producer: ProcessGroup | undefined
   /** The signal that asked for a good end. */
   #asked: NodeJS.Signals | undefined
 
@@ -89,10 +82,14 @@ export class Recording {
           ? 'finalise'
           : end => (this.#isWell(end) ? 'finalise' : 'abort'),
       onStart: child => {
-        this.#producer = child
+        // It can be ended by hand where it cannot be told, and the upload goes on.
+        this.#producer = new ProcessGroup(child, ({ message }) => {
+          const text = `the producer could not be told to end: ${message}`
+          this.#display.say('signal-failed', text, {}, 'bad')
+        })
         // A signal that came while it was being started.
-        if (this.isAborted) this.#send('SIGKILL')
-        else if (this.#asked) this.#send(this.#asked)
+        if (this.isAborted) this.#producer.send('SIGKILL')
+        else if (this.#asked) this.#producer.send(this.#asked)
       },
     })
     const { wait, sandbox } = this.#settings
@@ -105,10 +102,7 @@ export class Recording {
 
   /** An upload that failed has no use for its producer any more, nor for what that has started. */
   async endProducer(): Promise<void> {
-    this.#send('SIGTERM')
-    const end = performance.now() + LAST_CHANCE
-    while (this.#isAlive() && performance.now() < end) await wait(50)
-    this.#send('SIGKILL')
+    await this.#producer?.end()
   }
 
   #open({ client, assetId }: Target): RealtimeUpload {
@@ -135,8 +129,7 @@ export class Recording {
     if (!producer) return { fd: 0 }
     const [command, ...args] = producer
     const { FRAMEIO_TOKEN: _, ...env } = process.env
-    // In a group of its own: else Ctrl-C would reach it from the terminal, and then from us as well.
-    const options = { env, detached: HAS_GROUPS }
+    const options = { env, ...ProcessGroup.spawnOptions }
     return { command, args, options, stdin: isatty(0) ? 'ignore' : 'inherit' } as const
   }
 
@@ -155,42 +148,14 @@ export class Recording {
       : 'waiting for the end of the input, then it is finalised'
     const text = this.#upload?.writableEnded ? 'what came is being finalised' : source
     this.#display.say('ending', `${signal}: ${text}. Once more aborts.`, { signal })
-    // Of a producer that has ended already it does not excuse the end.
-    if (!this.#producer || isRunning(this.#producer)) this.#asked = passedOn
-    this.#send(passedOn)
+    // A signal that comes after the producer has ended does not explain its exit code.
+    if (this.#producer?.isLeaderRunning ?? true) this.#asked = passedOn
+    this.#producer?.send(passedOn)
   }
 
   #abort(): void {
     this.#aborting.abort()
-    this.#send('SIGKILL')
-  }
-
-  /** Sends a signal to the producer, and to whatever it has started, which may outlive it. */
-  #send(signal: NodeJS.Signals): void {
-    if (!this.#isAlive()) return
-    try {
-      process.kill(this.#address as number, signal)
-    } catch (error) {
-      // A program that runs as another user, say. It can be ended by hand, and the upload goes on.
-      const why = (error as Error).message
-      this.#display.say('signal-failed', `the producer could not be told to end: ${why}`, {}, 'bad')
-    }
-  }
-
-  /** Where signals for the producer go; undefined where none was started. */
-  get #address(): number | undefined {
-    const { pid } = this.#producer ?? {}
-    return HAS_GROUPS && pid !== undefined ? -pid : pid
-  }
-
-  /** Is the producer, or anything that it has started in its group, still there? */
-  #isAlive(): boolean {
-    if (this.#address === undefined) return false
-    try {
-      return process.kill(this.#address, 0)
-    } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'EPERM'
-    }
+    this.#producer?.send('SIGKILL')
   }
 
   #tellOfFailure(source: SourceEnd): void {
@@ -201,6 +166,3 @@ export class Recording {
     this.#display.say('producer-failed', lines.join('\n  '), details, 'bad')
   }
 }
-
-const isRunning = ({ exitCode, signalCode }: ChildProcess): boolean =>
-  exitCode === null && signalCode === null

@@ -1,0 +1,67 @@
+/**
+ * A program and all that it has started: signals go to the whole group, which lives as long as any of
+ * its processes.
+ */
+import type { ChildProcess } from 'node:child_process'
+import { setTimeout as wait } from 'node:timers/promises'
+
+/** Windows has no groups of processes: there signals go to the program alone. */
+const HAS_GROUPS = process.platform !== 'win32'
+
+/** How long a group may take to end when it is told to, in ms. */
+const LAST_CHANCE = 5_000
+
+/** Between two looks at whether it has ended, in ms. */
+const LOOK = 50
+
+export class ProcessGroup {
+  /** How to start a program that leads a group: else Ctrl-C would reach it from the terminal too. */
+  static readonly spawnOptions = { detached: HAS_GROUPS } as const
+
+  readonly #leader: ChildProcess
+  readonly #onRefused: (error: Error) => void
+
+  /** @param onRefused a signal could not be sent: the program runs as another user, say */
+  constructor(leader: ChildProcess, onRefused: (error: Error) => void) {
+    this.#leader = leader
+    this.#onRefused = onRefused
+  }
+
+  /** Is the program itself still there? */
+  get isLeaderRunning(): boolean {
+    return this.#leader.exitCode === null && this.#leader.signalCode === null
+  }
+
+  /** Is the program, or anything that it has started in its group, still there? */
+  get isAlive(): boolean {
+    if (this.#address === undefined) return false
+    try {
+      return process.kill(this.#address, 0)
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'EPERM'
+    }
+  }
+
+  send(signal: NodeJS.Signals): void {
+    if (this.#address === undefined || !this.isAlive) return
+    try {
+      process.kill(this.#address, signal)
+    } catch (error) {
+      this.#onRefused(error as Error)
+    }
+  }
+
+  /** Tells all of it to end, and ends by force what has not within 5 s. */
+  async end(): Promise<void> {
+    this.send('SIGTERM')
+    const end = performance.now() + LAST_CHANCE
+    while (this.isAlive && performance.now() < end) await wait(LOOK)
+    this.send('SIGKILL')
+  }
+
+  /** Where signals go; undefined where the program could not be started. */
+  get #address(): number | undefined {
+    const { pid } = this.#leader
+    return HAS_GROUPS && pid !== undefined ? -pid : pid
+  }
+}
