@@ -1,8 +1,11 @@
 import t from 'tap'
-import { causesOf, hintOf } from '../lib/cli/failures.ts'
+import { adviceOn, causesOf, messageOf } from '../lib/cli/failures.ts'
+import { FLAGS, flagOf, readFlags } from '../lib/cli/flags.ts'
+import { HELP } from '../lib/cli/help.ts'
 import { Rates } from '../lib/cli/rates.ts'
 import { readSize, readTime, showSize, showTime } from '../lib/cli/units.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
+import { resolveUploadOptions } from '../lib/upload/options.ts'
 
 t.test('sizes', async t => {
   for (const [text, size] of [
@@ -20,7 +23,18 @@ t.test('sizes', async t => {
   ] as const) {
     t.equal(readSize('--x', text), size, text)
   }
-  for (const text of ['', 'MiB', '1M', '1.MiB', '-1MiB', '1e3', '0x10', '1 MiB 2', '١MiB']) {
+  for (const text of [
+    '',
+    'MiB',
+    '1M',
+    '1.MiB',
+    '-1MiB',
+    '1e3',
+    '0x10',
+    '1 MiB 2',
+    '١MiB',
+    '1constructor',
+  ]) {
     t.throws(() => readSize('--x', text), { message: /^--x must be a size such as/ }, text)
   }
 })
@@ -37,9 +51,42 @@ t.test('times', async t => {
   ] as const) {
     t.equal(readTime('--x', text), ms, text)
   }
-  for (const text of ['10', '', 'm', '1w', 'ever']) {
+  for (const text of ['10', '', 'm', '1w', 'ever', '1constructor']) {
     t.throws(() => readTime('--x', text), { message: /^--x must be a time such as/ }, text)
   }
+})
+
+t.test('one list has every flag: what is read, what the help shows, what messages say', async t => {
+  for (const { name } of FLAGS) t.match(HELP, `--${name}`)
+  t.strictSame(readFlags(['--part-size', '6MiB', '--wait', '--sandbox', '--json']), {
+    'part-size': 6 * 2 ** 20,
+    wait: true,
+    sandbox: '',
+    json: true,
+  })
+  t.strictSame(readFlags(['-h', '--memory', 'many']), { help: true }, 'help is had all the same')
+  t.throws(() => readFlags(['--json', '--memory', 'many']), { message: /^--memory must be a size/ })
+  t.equal(flagOf('stallTimeout'), undefined)
+})
+
+t.test('a message names the option that it is about as a flag, and nothing else', async t => {
+  const say = (options: object) => {
+    try {
+      return resolveUploadOptions({ assetId: 'a', filetype: 'video/mp4', ...options })
+    } catch (error) {
+      return messageOf(error)
+    }
+  }
+  t.match(say({ partSize: 1 }), /^--part-size must be an integer from 5242880/)
+  t.match(say({ assetName: 'name' }), /^--name must be a name with an extension/)
+  t.match(say({ concurrency: 0 }), /^--concurrency must be an integer/)
+  t.match(say({ stallTimeout: 0 }), /^stallTimeout must be a positive number/)
+  const tooMuch = new RealtimeUploadError('ERR_STREAM_TOO_LARGE', 'at most maxSize (4) bytes')
+  t.equal(messageOf(tooMuch), 'at most --max-size (4) bytes')
+  const words = 'ffmpeg said: partSize and baseUrl must be'
+  t.equal(messageOf(new RealtimeUploadError('ERR_SOURCE_FAILED', words)), words)
+  t.equal(messageOf(new Error('assetId')), 'assetId')
+  t.equal(messageOf('assetId'), 'assetId')
 })
 
 t.test('what people are shown', async t => {
@@ -83,13 +130,13 @@ t.test('rates are those of the last five seconds, and tell when the memory is fu
 })
 
 t.test('what failed comes with what to do, and what is underneath', async t => {
-  for (const [code, hint] of [
+  for (const [code, advice] of [
     ['ERR_EMPTY_STREAM', /the source itself/],
     ['ERR_ASSET_NOT_FOUND', /--device/],
     ['ERR_STORAGE_REJECTED', /--filetype/],
     ['ERR_SERVER', /--give-up-after/],
   ] as const) {
-    t.match(hintOf(new RealtimeUploadError(code, 'x')), hint)
+    t.match(adviceOn(new RealtimeUploadError(code, 'x')), advice)
   }
   const cause = new Error('two', { cause: Object.assign(new Error('one'), { code: 'EONE' }) })
   t.strictSame(causesOf(new Error('three', { cause })), [

@@ -1,10 +1,9 @@
 /**
  * What the command was given, read and checked: nothing starts before all of it makes sense.
  */
-import { parseArgs } from 'node:util'
 import mime from 'mime'
 import type { RealtimeUploadOptions } from '../upload/options.ts'
-import { readSize, readTime } from './units.ts'
+import { readFlags, type Values } from './flags.ts'
 import { UsageError } from './usage.ts'
 
 export interface Settings {
@@ -38,55 +37,15 @@ export interface Settings {
   readonly producer: readonly [command: string, ...args: string[]] | undefined
 }
 
-const OPTIONS = {
-  asset: { type: 'string' },
-  parent: { type: 'string' },
-  name: { type: 'string' },
-  extension: { type: 'string' },
-  device: { type: 'string' },
-  filetype: { type: 'string' },
-  'part-size': { type: 'string' },
-  memory: { type: 'string' },
-  'max-size': { type: 'string' },
-  concurrency: { type: 'string' },
-  'base-url': { type: 'string' },
-  integrity: { type: 'string' },
-  'give-up-after': { type: 'string' },
-  'token-file': { type: 'string' },
-  token: { type: 'string' },
-  sandbox: { type: 'string' },
-  'no-check': { type: 'boolean' },
-  wait: { type: 'boolean' },
-  'on-producer-failure': { type: 'string' },
-  json: { type: 'boolean' },
-  quiet: { type: 'boolean' },
-  verbose: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean' },
-} as const
-
 /** @throws {UsageError} */
 export const readArguments = (argv: readonly string[]): Settings | 'help' | 'version' => {
   const [own, producer] = cutProducer(argv)
-  const values = parse(own)
+  refuseToken(own)
+  const values = readFlags(own)
   if (values.help) return 'help'
   if (values.version) return 'version'
-  if (values.token !== undefined) {
-    throw new UsageError(
-      'There is no --token, for arguments are visible to every process: set FRAMEIO_TOKEN, or give --token-file FILE',
-    )
-  }
-  const { asset, parent, name, extension, sandbox, device, integrity } = values
   checkTarget(values)
-  if (integrity !== undefined && integrity !== 'md5') {
-    throw new UsageError(`--integrity must be md5; received '${integrity}'`)
-  }
-  const onProducerFailure = values['on-producer-failure'] ?? 'finalise'
-  if (onProducerFailure !== 'finalise' && onProducerFailure !== 'abort') {
-    throw new UsageError(
-      `--on-producer-failure must be finalise or abort; received '${onProducerFailure}'`,
-    )
-  }
+  const { asset, parent, name, extension, sandbox, device } = values
   const giveUpAfter = values['give-up-after']
   return {
     asset,
@@ -97,24 +56,21 @@ export const readArguments = (argv: readonly string[]): Settings | 'help' | 'ver
     tokenFile: values['token-file'],
     sandbox,
     upload: {
-      partSize: size('--part-size', values['part-size']),
-      memoryLimit: size('--memory', values.memory),
-      maxSize: size('--max-size', values['max-size']),
-      concurrency: values.concurrency === undefined ? undefined : Number(values.concurrency),
+      partSize: values['part-size'],
+      memoryLimit: values.memory,
+      maxSize: values['max-size'],
+      concurrency: values.concurrency,
       baseUrl: values['base-url'],
-      integrity,
+      integrity: values.integrity,
       device: device === undefined ? undefined : { clientVersion: device },
-      retry:
-        giveUpAfter === undefined
-          ? undefined
-          : { giveUpAfter: readTime('--give-up-after', giveUpAfter) },
+      retry: giveUpAfter === undefined ? undefined : { giveUpAfter },
     },
     json: values.json ?? false,
     quiet: values.quiet ?? false,
     verbose: values.verbose ?? false,
     check: !values['no-check'],
     wait: values.wait ?? false,
-    onProducerFailure,
+    onProducerFailure: values['on-producer-failure'] ?? 'finalise',
     producer,
   }
 }
@@ -128,19 +84,11 @@ const cutProducer = (argv: readonly string[]): [string[], Settings['producer']] 
   return [argv.slice(0, at), [command, ...args]]
 }
 
-type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values']
-
-const parse = (argv: readonly string[]): Values => {
-  // The folder of --sandbox may be left out, which parseArgs does not know.
-  const args = argv.map((arg, at) => {
-    const next = argv[at + 1]
-    return arg === '--sandbox' && (next === undefined || next.startsWith('-')) ? `${arg}=` : arg
-  })
-  try {
-    return parseArgs({ args, options: OPTIONS, strict: true, allowPositionals: false }).values
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
+const refuseToken = (argv: readonly string[]): void => {
+  if (!argv.some(arg => /^--token(=|$)/.test(arg))) return
+  throw new UsageError(
+    'There is no --token, for arguments are visible to every process: set FRAMEIO_TOKEN, or give --token-file FILE',
+  )
 }
 
 const checkTarget = ({ asset, parent, name, extension, device, sandbox, ...rest }: Values) => {
@@ -172,9 +120,6 @@ const checkTarget = ({ asset, parent, name, extension, device, sandbox, ...rest 
     throw new UsageError('--parent has no meaning with --device: Frame.io knows where it belongs')
   }
 }
-
-const size = (option: string, text: string | undefined) =>
-  text === undefined ? undefined : readSize(option, text)
 
 const filetypeOf = (name: string | undefined): string => {
   const filetype = name === undefined ? null : mime.getType(name)

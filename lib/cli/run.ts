@@ -6,11 +6,12 @@ import { RealtimeUploadError } from '../errors.ts'
 import { resolveUploadOptions } from '../upload/options.ts'
 import { readArguments, type Settings } from './arguments.ts'
 import { Display } from './display.ts'
-import { causesOf, hintOf, inFlags } from './failures.ts'
+import { adviceOn, causesOf, messageOf } from './failures.ts'
+import { HELP } from './help.ts'
 import { Recording, type Take } from './recording.ts'
 import { Secrets } from './secrets.ts'
 import { openTarget, type Target } from './target.ts'
-import { HELP, UsageError } from './usage.ts'
+import { UsageError } from './usage.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2, producerFailed: 3, aborted: 130 } as const
 
@@ -58,8 +59,8 @@ const record = async (settings: Settings): Promise<number> => {
     const { isAborted, left, hasBegun } = recording
     const code = error instanceof RealtimeUploadError ? error.code : undefined
     const message = error instanceof Error ? error.message : String(error)
-    const more = [hintOf(error), left, ...(settings.verbose ? causesOf(error) : [])]
-    const lines = isAborted ? ['aborted', left] : [inFlags(message), ...more]
+    const more = [adviceOn(error), left, ...(settings.verbose ? causesOf(error) : [])]
+    const lines = isAborted ? ['aborted', left] : [messageOf(error), ...more]
     const text = lines.filter(line => line !== undefined).join('\n  ')
     display.say(isAborted ? 'aborted' : 'error', text, { code }, 'bad')
     if (settings.json) await tell({ assetId: target?.assetId, error: { code, message } })
@@ -102,7 +103,7 @@ const checkOptions = ({ asset, name, filetype, upload }: Settings): void => {
       integrity,
     })
   } catch (error) {
-    throw new UsageError(inFlags((error as Error).message))
+    throw new UsageError(messageOf(error))
   }
 }
 

@@ -3,7 +3,9 @@
  */
 import { UsageError } from './usage.ts'
 
-const SIZES: Readonly<Record<string, number>> = {
+type Units = Readonly<Record<string, number>>
+
+const SIZES: Units = {
   '': 1,
   b: 1,
   kb: 1e3,
@@ -16,7 +18,7 @@ const SIZES: Readonly<Record<string, number>> = {
   tib: 2 ** 40,
 }
 
-const TIMES: Readonly<Record<string, number>> = {
+const TIMES: Units = {
   ms: 1,
   s: 1_000,
   m: 60_000,
@@ -25,27 +27,33 @@ const TIMES: Readonly<Record<string, number>> = {
 }
 
 /** Bytes, of text such as `16MiB`, `500MB` or `1GiB`. */
-export const readSize = (option: string, text: string): number =>
-  Math.round(read(option, text, SIZES, 'a size such as 16MiB, 500MB or 1GiB'))
+export const readSize = (flag: string, text: string): number => {
+  const size = amountOf(text, unitOf(SIZES))
+  return Math.round(take(flag, text, size, 'a size such as 16MiB, 500MB or 1GiB'))
+}
 
 /** Milliseconds, of text such as `90s`, `10m` or `2h`; Infinity of `never`. */
-export const readTime = (option: string, text: string): number =>
-  text === 'never'
-    ? Number.POSITIVE_INFINITY
-    : read(option, text, TIMES, 'a time such as 90s, 10m, 2h or never')
+export const readTime = (flag: string, text: string): number => {
+  const time = text === 'never' ? Number.POSITIVE_INFINITY : amountOf(text, unitOf(TIMES))
+  return take(flag, text, time, 'a time such as 90s, 10m, 2h or never')
+}
 
-const read = (
-  option: string,
-  text: string,
-  units: Readonly<Record<string, number>>,
-  rule: string,
-): number => {
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z]*)$/i.exec(text.trim()) ?? []
-  const factor = units[unit.toLowerCase()]
-  if (number === undefined || factor === undefined) {
-    throw new UsageError(`${option} must be ${rule}; received '${text}'`)
-  }
-  return Number(number) * factor
+const unitOf = (units: Units) => (unit: string) => own(units, unit.toLowerCase())
+
+/** Not what every object has: `constructor` is no unit. */
+const own = (units: Units, unit: string) => (Object.hasOwn(units, unit) ? units[unit] : undefined)
+
+/** A number with its unit, which may stand apart by a space; undefined of what is none. */
+const amountOf = (text: string, factorOf: (unit: string) => number | undefined) => {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z/]*)$/i.exec(text.trim()) ?? []
+  const factor = factorOf(unit)
+  return number === undefined || factor === undefined ? undefined : Number(number) * factor
+}
+
+/** @throws {UsageError} */
+const take = (flag: string, text: string, value: number | undefined, rule: string): number => {
+  if (value !== undefined) return value
+  throw new UsageError(`${flag} must be ${rule}; received '${text}'`)
 }
 
 /** Bytes for people: `12.3 MiB`. */
