@@ -32,6 +32,8 @@ export interface RealtimeUploadOptions extends ConnectionOptions {
   readonly concurrency?: number | undefined
   /** Most bytes the stream may have, up to 5 TiB. Default 5 TiB. */
   readonly maxSize?: number | undefined
+  /** How many bytes the stream is likely to have, 1..5 TiB: a hint, and never a limit. Default: none. */
+  readonly expectedSize?: number | undefined
   /** Base of the time a PUT may take before it counts as stalled, in ms. Default 30,000. */
   readonly stallTimeout?: number | undefined
   /**
@@ -58,6 +60,7 @@ export interface ResolvedUploadOptions {
   readonly partSize: number
   readonly concurrency: number
   readonly maxSize: number
+  readonly expectedSize: number | undefined
   readonly stallTimeout: number
   readonly integrity: 'md5' | undefined
   readonly warnIfNotStreamable: boolean
@@ -73,6 +76,7 @@ const UPLOAD = [
   'partSize',
   'concurrency',
   'maxSize',
+  'expectedSize',
   'stallTimeout',
   'integrity',
   'warnIfNotStreamable',
@@ -92,7 +96,7 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
   refuseUnknown('', options, [...UPLOAD, ...CONNECTION])
   const limits = limitsOf(options)
   const { minPartSize, maxPartSize, maxFilesize } = limits
-  const { assetId, filetype, assetName, client, integrity, signal } = options
+  const { assetId, filetype, assetName, client, expectedSize, integrity, signal } = options
   const { partSize = minPartSize, maxSize = maxFilesize, concurrency = 4 } = options
   const { stallTimeout = 30_000, warnIfNotStreamable = false } = options
   return {
@@ -104,6 +108,7 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
     partSize: take('partSize', partSize, integer(minPartSize, maxPartSize, 'bytes')),
     concurrency: take('concurrency', concurrency, CONCURRENCY),
     maxSize: take('maxSize', maxSize, integer(1, maxFilesize, 'bytes')),
+    expectedSize: takeIfGiven('expectedSize', expectedSize, integer(1, maxFilesize, 'bytes')),
     stallTimeout: take('stallTimeout', stallTimeout, positive('ms')),
     integrity: takeIfGiven('integrity', integrity, INTEGRITY),
     warnIfNotStreamable: take('warnIfNotStreamable', warnIfNotStreamable, flag),
