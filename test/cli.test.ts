@@ -176,7 +176,8 @@ t.test('options', async t => {
 
   t.test('sizes, lanes, integrity and patience reach the library', async t => {
     const sizes = ['--part-size', '6MiB', '--memory', '13MB', '--max-size', '1GiB']
-    const rest = ['--concurrency', '2', '--integrity', 'md5', '--give-up-after', '5m']
+    const expect = ['--expect', '2s@52Mbit/s']
+    const rest = [...expect, '--concurrency', '2', '--integrity', 'md5', '--give-up-after', '5m']
     const input = bytes(13 * MiB)
     const device = ['--device', '0.0.1', '--name', 'a.wav']
     const { code, asset, sandbox } = await upload(t, [...device, ...sizes, ...rest], { input })
@@ -401,6 +402,14 @@ t.test('arguments that make no sense end with 2, and say what to do', async t =>
     ],
     [['--asset', 'a1', '--name', 'a.mp4', '--memory', '-5'], /ambiguous|must be a size/],
     [['--asset', 'a1', '--name', 'a.mp4', '--max-size', ''], /--max-size must be a size/],
+    [
+      ['--asset', 'a1', '--name', 'a.mp4', '--expect', '12h'],
+      /--expect must be a size such as 250GiB, or a time at a rate such as 12h@50Mbit\/s/,
+    ],
+    [
+      ['--asset', 'a1', '--name', 'a.mp4', '--expect', '9d@1GB/s'],
+      /--expect must be an integer from 1 to 5497558138880 \(bytes\); received 777600000000000/,
+    ],
     [
       ['--asset', 'a1', '--name', 'a.mp4', '--give-up-after', '10'],
       /--give-up-after must be a time such as 90s/,

@@ -3,7 +3,7 @@ import { adviceOn, causesOf, messageOf } from '../lib/cli/failures.ts'
 import { FLAGS, flagOf, readFlags } from '../lib/cli/flags.ts'
 import { HELP } from '../lib/cli/help.ts'
 import { Rates } from '../lib/cli/rates.ts'
-import { readSize, readTime, showSize, showTime } from '../lib/cli/units.ts'
+import { readExpect, readSize, readTime, showSize, showTime } from '../lib/cli/units.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
 import { resolveUploadOptions } from '../lib/upload/options.ts'
 
@@ -56,14 +56,40 @@ t.test('times', async t => {
   }
 })
 
+t.test('what is expected: a size, or a time at a rate', async t => {
+  for (const [text, size] of [
+    ['250GiB', 250 * 2 ** 30],
+    ['500 MB', 500_000_000],
+    ['12h@50Mbit/s', 270_000_000_000],
+    ['90s@1kbit/s', 11_250],
+    ['1m@1Gbit/s', 7_500_000_000],
+    ['1s@9bit/s', 1],
+    ['1.5h @ 6 MB/s', 32_400_000_000],
+    ['2d@1GB/s', 172_800_000_000_000],
+    ['10m@1MiB/s', 600 * 2 ** 20],
+    ['500ms@1KiB/s', 512],
+    ['1s@1GiB/s', 2 ** 30],
+    ['3s@7kB/s', 21_000],
+    ['3s@7B/s', 21],
+  ] as const) {
+    t.equal(readExpect('--x', text), size, text)
+  }
+  for (const text of [
+    ...['', '@', '12h', '12h@', '@50Mbit/s', '50Mbit/s', '12h@50', '12h@50M', '12h@50Mbit'],
+    ...['1h@1Mb/s', '1h@1mB/s', '1h@1mbit/s', '1h@1Mbps', '1h@1constructor', '1h@1MB/s@1MB/s'],
+    ...['never', 'never@1MB/s', '1GiB@1MB/s', '-1h@1MB/s', '1h@-1MB/s', '1h@1MB/m'],
+  ]) {
+    const message = /^--x must be a size such as 250GiB, or a time at a rate such as 12h@50Mbit\/s/
+    t.throws(() => readExpect('--x', text), { name: 'UsageError', message }, text)
+  }
+})
+
 t.test('one list has every flag: what is read, what the help shows, what messages say', async t => {
   for (const { name } of FLAGS) t.match(HELP, `--${name}`)
-  t.strictSame(readFlags(['--part-size', '6MiB', '--wait', '--sandbox', '--json']), {
-    'part-size': 6 * 2 ** 20,
-    wait: true,
-    sandbox: '',
-    json: true,
-  })
+  t.strictSame(
+    readFlags(['--part-size', '6MiB', '--expect', '1h@8bit/s', '--wait', '--sandbox', '--json']),
+    { 'part-size': 6 * 2 ** 20, expect: 3_600, wait: true, sandbox: '', json: true },
+  )
   t.strictSame(readFlags(['-h', '--memory', 'many']), { help: true }, 'help is had all the same')
   t.throws(() => readFlags(['--json', '--memory', 'many']), { message: /^--memory must be a size/ })
   t.equal(flagOf('stallTimeout'), undefined)

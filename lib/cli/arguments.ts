@@ -21,6 +21,7 @@ export interface Settings {
     | 'partSize'
     | 'memoryLimit'
     | 'maxSize'
+    | 'expectedSize'
     | 'concurrency'
     | 'baseUrl'
     | 'integrity'
@@ -59,6 +60,7 @@ export const readArguments = (argv: readonly string[]): Settings | 'help' | 'ver
       partSize: values['part-size'],
       memoryLimit: values.memory,
       maxSize: values['max-size'],
+      expectedSize: values.expect,
       concurrency: values.concurrency,
       baseUrl: values['base-url'],
       integrity: values.integrity,

@@ -3,7 +3,7 @@
  * in the command's words are all made from this one list.
  */
 import { parseArgs } from 'node:util'
-import { readSize, readTime } from './units.ts'
+import { readExpect, readSize, readTime } from './units.ts'
 import { UsageError } from './usage.ts'
 
 interface Flag {
@@ -88,6 +88,13 @@ export const FLAGS = [
     help: 'refuse more (5TiB)',
     option: 'maxSize',
     read: readSize,
+  },
+  {
+    name: 'expect',
+    value: 'SIZE',
+    help: 'likely size, or 12h@50Mbit/s: a hint, and no limit',
+    option: 'expectedSize',
+    read: readExpect,
   },
   { name: 'concurrency', value: 'N', help: 'PUTs at once (4)', read: aNumber },
   { name: 'integrity', value: 'md5', help: 'let S3 check every part', read: oneOf('md5') },
@@ -187,14 +194,14 @@ export const flagOf = (option: string): string | undefined => {
   return flag && `--${flag.name}`
 }
 
-/** Where the second column begins. */
-const COLUMN = 23
+/** Of the column of flags, which a long one may pass. */
+const WIDTH = 21
 
 /** The flags for the help: a line each, and a last one for those that need no words. */
 export const listing = (): string => {
   const lines = ALL.filter(({ help }) => help !== undefined).map(({ name, value, help }) => {
     const flag = value === undefined ? `--${name}` : `--${name} ${value}`
-    return `  ${flag.padEnd(COLUMN - 1)} ${help}`
+    return `  ${flag.padEnd(WIDTH)}  ${help}`
   })
   const rest = ALL.filter(({ help }) => help === undefined).map(({ name }) => `--${name}`)
   return [...lines, `  ${rest.join(', ')}`].join('\n')

@@ -107,7 +107,7 @@ export class Recording {
 
   #open({ client, assetId }: Target): RealtimeUpload {
     const { upload, filetype, name, asset, extension } = this.#settings
-    const { partSize, maxSize, concurrency, integrity } = upload
+    const { partSize, maxSize, expectedSize, concurrency, integrity } = upload
     const isNamedLast = asset !== undefined || extension !== undefined
     this.#upload = new RealtimeUpload({
       client,
@@ -115,6 +115,7 @@ export class Recording {
       filetype,
       partSize,
       maxSize,
+      expectedSize,
       concurrency,
       integrity,
       assetName: isNamedLast ? name : undefined,

@@ -91,7 +91,7 @@ const lineOf = ({ assetId, bytes, parts, seconds, path }: Take): string =>
 
 /** @throws {UsageError} */
 const checkOptions = ({ asset, name, filetype, upload }: Settings): void => {
-  const { partSize, maxSize, concurrency, integrity } = upload
+  const { partSize, maxSize, expectedSize, concurrency, integrity } = upload
   try {
     resolveUploadOptions({
       assetId: asset ?? 'new',
@@ -99,6 +99,7 @@ const checkOptions = ({ asset, name, filetype, upload }: Settings): void => {
       filetype,
       partSize,
       maxSize,
+      expectedSize,
       concurrency,
       integrity,
     })

@@ -26,6 +26,21 @@ const TIMES: Units = {
   d: 86_400_000,
 }
 
+/** Bytes a second. A bit is always spelt out: `Mb/s` is either to some. */
+const RATES: Units = {
+  'bit/s': 1 / 8,
+  'kbit/s': 1e3 / 8,
+  'Mbit/s': 1e6 / 8,
+  'Gbit/s': 1e9 / 8,
+  'B/s': 1,
+  'kB/s': 1e3,
+  'MB/s': 1e6,
+  'GB/s': 1e9,
+  'KiB/s': 2 ** 10,
+  'MiB/s': 2 ** 20,
+  'GiB/s': 2 ** 30,
+}
+
 /** Bytes, of text such as `16MiB`, `500MB` or `1GiB`. */
 export const readSize = (flag: string, text: string): number => {
   const size = amountOf(text, unitOf(SIZES))
@@ -38,6 +53,24 @@ export const readTime = (flag: string, text: string): number => {
   return take(flag, text, time, 'a time such as 90s, 10m, 2h or never')
 }
 
+/** Bytes, of a size or of a time at a rate: `250GiB`, `12h@50Mbit/s`. */
+export const readExpect = (flag: string, text: string): number => {
+  const [first = '', rate] = text.split(/@(.*)/s)
+  const size =
+    rate === undefined
+      ? amountOf(text, unitOf(SIZES))
+      : times(
+          amountOf(first, unitOf(TIMES)),
+          amountOf(rate, unit => own(RATES, unit)),
+        )
+  const rule = 'a size such as 250GiB, or a time at a rate such as 12h@50Mbit/s or 90m@6MB/s'
+  return Math.round(take(flag, text, size, rule))
+}
+
+const times = (ms: number | undefined, rate: number | undefined): number | undefined =>
+  ms === undefined || rate === undefined ? undefined : (ms / 1_000) * rate
+
+/** The factor of a unit, in whatever case it is written. */
 const unitOf = (units: Units) => (unit: string) => own(units, unit.toLowerCase())
 
 /** Not what every object has: `constructor` is no unit. */
