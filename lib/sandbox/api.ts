@@ -100,7 +100,7 @@ const describe = (asset: Asset) => ({
   // as Frame.io does: set at creation, it says nothing
   uploaded_at: asset.createdAt,
   upload_completed_at: asset.uploadCompletedAt ?? null,
-  upload_failed_at: null,
+  upload_failed_at: asset.uploadFailedAt ?? null,
 })
 
 const download = ({ status, path, filetype }: Asset): Answer => {

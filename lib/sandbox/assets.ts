@@ -10,6 +10,8 @@ import { randomUUID } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WirePart } from '../frameio/protocol.ts'
+import { fileNameOf } from './file-name.ts'
+import { listOf, tryToMake } from './files.ts'
 import { type NewAsset, Refusal, type Registration } from './rules.ts'
 import type { Storage } from './storage.ts'
 import type { SandboxAsset } from './types.ts'
@@ -23,12 +25,20 @@ interface Part {
   puts: number
 }
 
+/** Where assembled files go. */
+export interface Folder {
+  readonly dir: string
+  /** Does it outlive the sandbox? */
+  readonly isKept: boolean
+}
+
 export class Asset implements SandboxAsset {
   readonly id = randomUUID()
   readonly filetype: string
   readonly createdAt = new Date().toISOString()
   name: string
   uploadCompletedAt: string | undefined
+  uploadFailedAt: string | undefined
   filesize: number | undefined
   storedBytes = 0
   path: string | undefined
@@ -37,19 +47,26 @@ export class Asset implements SandboxAsset {
   readonly #parts = new Map<number, Part>()
   readonly #storage: Storage
   readonly #dir: string | undefined
+  readonly #isKept: boolean
   readonly #uploaded = deferred()
   #unnamed: boolean
   #complete = false
-  /** Assembly, and what has to wait for it. Never rejects: a failure goes to `whenUploaded()`. */
+  /** Assembly. Never rejects: a failure goes to `whenUploaded()`. */
   #work = Promise.resolve()
 
-  /** @param dir in which the asset gets a folder for its assembled file. */
-  constructor({ name, unnamed, filetype }: NewAsset, storage: Storage, dir: string | undefined) {
+  /**
+   * @param folder in which the asset gets a folder for its assembled file, and whether it is kept when
+   *   the sandbox closes.
+   * @throws where the disk takes no file of this name
+   */
+  constructor({ name, unnamed, filetype }: NewAsset, storage: Storage, folder: Folder | undefined) {
     this.name = name
     this.filetype = filetype
     this.#unnamed = unnamed
     this.#storage = storage
-    this.#dir = dir && join(dir, this.id)
+    this.#dir = folder && join(folder.dir, this.id)
+    this.#isKept = folder?.isKept ?? false
+    if (folder) tryToMake(this.#target)
   }
 
   get status() {
@@ -65,6 +82,15 @@ export class Asset implements SandboxAsset {
 
   get finals() {
     return this.parts.filter(({ final }) => final).length
+  }
+
+  get files() {
+    return this.path === undefined ? this.#storage.filesOf(this.id) : [this.path]
+  }
+
+  /** Is it still being uploaded? What comes for it later is not stored any more. */
+  get isOpen() {
+    return !this.#complete
   }
 
   whenUploaded() {
@@ -104,11 +130,7 @@ export class Asset implements SandboxAsset {
 
   /** A PUT stored so many bytes for this part. S3 does not compare them with what was registered. */
   stored(number: number, size: number) {
-    if (this.#complete) {
-      // the file is made, or being made, of what was there before
-      this.#after(() => this.#storage.remove(this.id, [number]))
-      return
-    }
+    if (this.#complete) return
     const part = this.#parts.get(number)
     if (!part) return
     this.storedBytes += size - (part.storedSize ?? 0)
@@ -116,15 +138,20 @@ export class Asset implements SandboxAsset {
     this.#assembleIfComplete()
   }
 
-  /** Ends what is under way. `whenUploaded()` rejects with this reason, if it still can. */
-  async end(reason: string) {
-    this.#uploaded.reject(new Error(reason))
+  /** The sandbox closes: what is being assembled is still made a file. */
+  async end() {
     await this.#work
+    const { files } = this
+    const kept =
+      this.#isKept && files.length > 0 ? `; what is stored of it is kept: ${listOf(files)}` : ''
+    this.#uploaded.reject(new Error(`The sandbox was closed before the upload was complete${kept}`))
   }
 
   /** Removes every byte of it. */
   async remove() {
-    await this.end(`The asset ${this.id} was deleted`)
+    this.#complete = true
+    await this.#work
+    this.#uploaded.reject(new Error(`The asset ${this.id} was deleted`))
     await this.#storage.remove(this.id, [...this.#parts.keys()])
     if (this.#dir !== undefined) await rm(this.#dir, { recursive: true, force: true })
   }
@@ -161,22 +188,37 @@ export class Asset implements SandboxAsset {
   #assembleIfComplete() {
     if (this.#complete || this.storedBytes !== this.filesize) return
     this.#complete = true
-    this.#after(async () => {
-      const numbers = this.#sorted().filter(part => part.storedSize !== undefined)
-      const file = await this.#storage.assemble(
-        this.id,
-        numbers.map(({ number }) => number),
-        join(this.#dir ?? '', fileName(this.name)),
-      )
+    this.#work = this.#assemble()
+  }
+
+  async #assemble() {
+    const stored = this.#sorted().filter(({ storedSize }) => storedSize !== undefined)
+    const numbers = stored.map(({ number }) => number)
+    try {
+      const file = await this.#storage.assemble(this.id, numbers, this.#target)
       this.path = file?.path
       this.sha256 = file?.sha256
       this.uploadCompletedAt = new Date().toISOString()
       this.#uploaded.resolve()
-    })
+    } catch (error) {
+      this.uploadFailedAt = new Date().toISOString()
+      this.#uploaded.reject(this.#notAssembled(error as NodeJS.ErrnoException))
+    }
   }
 
-  #after(step: () => Promise<void>) {
-    this.#work = this.#work.then(step).catch(this.#uploaded.reject)
+  #notAssembled(cause: NodeJS.ErrnoException): Error {
+    const { files, name } = this
+    const whereabouts = this.#isKept ? 'is kept' : 'is there until the sandbox closes'
+    const all = files.length === 0 ? '' : `; every byte of it ${whereabouts}: ${listOf(files)}`
+    const error = new Error(`'${name}' could not be put together: ${cause.message}${all}`, {
+      cause,
+    })
+    return Object.assign(error, { code: cause.code })
+  }
+
+  /** Where the assembled file goes. */
+  get #target(): string {
+    return join(this.#dir ?? '', fileNameOf(this.name))
   }
 
   #sorted() {
@@ -192,9 +234,6 @@ const fresh = (number: number, size: number, final: boolean): Part => ({
   registrations: 0,
   puts: 0,
 })
-
-/** A name that stays in its folder, on any file system. */
-const fileName = (name: string) => name.replace(/[\p{Cc}<>:"/\\|?*]/gu, '_').replace(/^\.+/, '_')
 
 const deferred = () => {
   let resolve = () => {}

@@ -1,13 +1,26 @@
 /**
  * Where the bytes of parts go: to a folder, or nowhere.
+ *
+ * At each moment every stored byte is in some file, whatever fails: parts become one file in place, each
+ * appended to the first and only then removed. So the parts that are left, in order, are the whole.
  */
-import { createHash, randomUUID } from 'node:crypto'
+import { createHash, type Hash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, createWriteStream, renameSync } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Writable } from 'node:stream'
-import { finished, pipeline } from 'node:stream/promises'
+import { finished } from 'node:stream/promises'
 
 /** The bytes of one PUT, until it is known whether they stay. */
 export interface Draft {
@@ -30,13 +43,23 @@ export interface Assembled {
 
 export interface PartFiles {
   draft(): Draft
-  /** Makes one file of the parts, in this order, and removes them. */
+  /**
+   * Makes the parts one file, in this order. Where that fails, they are still there, the first perhaps
+   * with those in it that came after it: see `find`.
+   */
   assemble(keys: readonly string[], path: string): Promise<Assembled | undefined>
+  /** Paths of the files of parts whose keys begin like this, in the order of the keys. */
+  find(prefix: string): string[]
   remove(keys: readonly string[]): Promise<void>
 }
 
-/** Parts as files in `dir`, which must exist. */
-export const filesIn = (dir: string): PartFiles => {
+/**
+ * Parts as files in `dir`, which must exist.
+ *
+ * @param isKept Are they to outlive the sandbox? Then nothing is removed before its copy is on the disk:
+ *   some disks only say then that they are full.
+ */
+export const filesIn = (dir: string, isKept: boolean): PartFiles => {
   const fileOf = (key: string) => join(dir, key)
   const remove = async (keys: readonly string[]) => {
     for (const key of keys) await rm(fileOf(key), { force: true })
@@ -61,23 +84,70 @@ export const filesIn = (dir: string): PartFiles => {
         },
       }
     },
+    find: prefix =>
+      (existsSync(dir) ? readdirSync(dir) : [])
+        .filter(key => key.startsWith(prefix))
+        .sort()
+        .map(fileOf),
     async assemble(keys, path) {
+      const [first = '', ...rest] = keys.map(fileOf)
       const hash = createHash('sha256')
-      const draft = fileOf(`${randomUUID()}.draft`)
-      await pipeline(async function* () {
-        for (const key of keys) {
-          for await (const chunk of createReadStream(fileOf(key), { highWaterMark: MiB })) {
-            hash.update(chunk)
-            yield chunk
-          }
-        }
-      }, createWriteStream(draft))
+      const whole = await open(first, 'a+')
+      try {
+        for await (const chunk of read(first)) hash.update(chunk)
+        for (const part of rest) await append(whole, part, { hash, isKept })
+      } finally {
+        await whole.close()
+      }
       await mkdir(dirname(path), { recursive: true })
-      await rename(draft, path)
-      await remove(keys)
+      await rename(first, path)
       return { path, sha256: hash.digest('hex') }
     },
   }
+}
+
+/** Moves the bytes of a file to the end of another. Where that fails, both are as they were. */
+const append = async (
+  whole: FileHandle,
+  part: string,
+  { hash, isKept }: { readonly hash: Hash; readonly isKept: boolean },
+) => {
+  const { size } = await whole.stat()
+  try {
+    for await (const chunk of read(part)) {
+      hash.update(chunk)
+      await whole.appendFile(chunk)
+    }
+    if (isKept) await whole.datasync()
+    await rm(part)
+  } catch (error) {
+    await whole.truncate(size)
+    throw error
+  }
+}
+
+const read = (path: string) => createReadStream(path, { highWaterMark: MiB })
+
+/**
+ * Fails before there is anything to lose, where a file could not be made in the end: its name is more
+ * than the disk takes, say.
+ */
+export const tryToMake = (path: string): void => {
+  const folder = dirname(path)
+  mkdirSync(folder, { recursive: true })
+  try {
+    writeFileSync(path, '')
+    rmSync(path)
+  } finally {
+    rmdirSync(folder)
+  }
+}
+
+/** Files that make up one, in this order, in words: at most the first and the last by name. */
+export const listOf = (files: readonly string[]): string => {
+  const [first = ''] = files
+  const last = basename(files.at(-1) ?? '')
+  return files.length === 1 ? first : `${first} to ${last}, ${files.length} files in this order`
 }
 
 const MiB = 2 ** 20
@@ -91,5 +161,6 @@ export const nowhere: PartFiles = {
     drop: async () => {},
   }),
   assemble: async () => undefined,
+  find: () => [],
   remove: async () => {},
 }

@@ -3,7 +3,8 @@
  * in storage.ts.
  */
 import { randomUUID } from 'node:crypto'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startApi } from './api.ts'
@@ -37,18 +38,19 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
   const assets = new Map<string, Asset>()
 
   const folder = settings.storage === 'discard' ? undefined : await openFolder(settings.dir)
-  const files = folder ? filesIn(folder.parts) : nowhere
+  const files = folder ? filesIn(folder.parts, folder.isKept) : nowhere
   const storage = await storageOf(options)(
     settings,
     { log, faults, files },
     {
+      isOpen: id => assets.get(id)?.isOpen ?? false,
       arrived: (id, number) => assets.get(id)?.arrived(number),
       stored: (id, number, size) => assets.get(id)?.stored(number, size),
     },
   )
 
   const create = (wanted: NewAsset) => {
-    const asset = new Asset(wanted, storage, folder?.dir)
+    const asset = new Asset(wanted, storage, folder)
     assets.set(asset.id, asset)
     return asset
   }
@@ -58,10 +60,8 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
 
   const shutDown = async () => {
     await Promise.all([api.close(), storage.close()])
-    for (const asset of assets.values()) {
-      await asset.end('The sandbox was closed before the upload was complete')
-    }
-    if (folder) await rm(folder.kept ? folder.parts : folder.dir, { recursive: true, force: true })
+    for (const asset of assets.values()) await asset.end()
+    if (folder) await leave(folder)
   }
   let closed: Promise<void> | undefined
 
@@ -99,5 +99,11 @@ const openFolder = async (given: string | undefined) => {
   const dir =
     given === undefined ? await mkdtemp(join(tmpdir(), 'frameio-sandbox-')) : resolve(given)
   await mkdir(dir, { recursive: true })
-  return { dir, parts: await mkdtemp(join(dir, '.parts-')), kept: given !== undefined }
+  return { dir, parts: await mkdtemp(join(dir, '.parts-')), isKept: given !== undefined }
+}
+
+/** A temporary folder goes. One that was given keeps what is stored, in files or still in parts. */
+const leave = async ({ dir, parts, isKept }: Awaited<ReturnType<typeof openFolder>>) => {
+  if (!isKept) await rm(dir, { recursive: true, force: true })
+  else if (existsSync(parts) && (await readdir(parts)).length === 0) await rmdir(parts)
 }

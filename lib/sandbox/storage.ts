@@ -24,15 +24,19 @@ export interface Storage {
     numbers: readonly number[],
     path: string,
   ): Promise<Assembled | undefined>
+  /** Paths of the files that hold parts of this asset, in order; none where they are no files. */
+  filesOf(assetId: string): readonly string[]
   /** Removes parts. */
   remove(assetId: string, numbers: readonly number[]): Promise<void>
   close(): Promise<void>
 }
 
-/** What a storage tells. One that cannot see a PUT arrive leaves that out. */
+/** What a storage tells, and asks. One that cannot see a PUT arrive leaves that out. */
 export interface StorageEvents {
   /** A PUT for this part arrived. */
   arrived(assetId: string, number: number): void
+  /** Is anything still stored for this asset, or is its file made of what was there before? */
+  isOpen(assetId: string): boolean
   /** This part is stored, with so many bytes, in place of what may have been there. */
   stored(assetId: string, number: number, size: number): void
 }
@@ -95,8 +99,11 @@ const startStorage: StartStorage = async (
         return await answer(exchange, xml(BAD_DIGEST))
       }
       await draft.finish()
-      draft.keep(keyOf(assetId, number))
-      events.stored(assetId, number, entry.bytes)
+      // S3 takes a late PUT all the same, but what is being put together must not change.
+      if (events.isOpen(assetId)) {
+        draft.keep(keyOf(assetId, number))
+        events.stored(assetId, number, entry.bytes)
+      }
       const etag = `"${sum?.toString('hex') ?? randomUUID()}"`
       await deliver(exchange, { status: 200, headers: { etag } }, fault, latency.storage)
     } finally {
@@ -130,12 +137,14 @@ const startStorage: StartStorage = async (
     presign: (assetId, number, filetype) =>
       `http://${host}${signer.presign(`/parts/${assetId}/${number}`, host, filetype)}`,
     assemble: (assetId, numbers, path) => files.assemble(keysOf(assetId, numbers), path),
+    filesOf: assetId => files.find(`${assetId}.`),
     remove: (assetId, numbers) => files.remove(keysOf(assetId, numbers)),
     close: server.close,
   }
 }
 
-const keyOf = (assetId: string, number: number) => `${assetId}.${number}`
+/** Of one length, so that their order is that of the parts. */
+const keyOf = (assetId: string, number: number) => `${assetId}.${String(number).padStart(5, '0')}`
 
 const subject = ({ method, url = '' }: IncomingMessage): Subject => {
   const [, assetId, number] = /^\/parts\/([\w-]+)\/(\d+)(?:\?|$)/.exec(url) ?? []

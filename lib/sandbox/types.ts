@@ -6,8 +6,9 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
 /** How to start a sandbox. Every field has a default. */
 export interface SandboxOptions {
   /**
-   * Folder for what is stored. Made if missing, and kept on `close()`. Only for `storage: 'disk'`.
-   * Default: a fresh temporary folder, removed on `close()`.
+   * Folder for what is stored. Made if missing, and kept on `close()`, with the parts of what was not
+   * completed, or could not be assembled: see `SandboxAsset.files`. Only for `storage: 'disk'`.
+   * Default: a fresh temporary folder, removed on `close()` with all that is in it.
    */
   readonly dir?: string
   /**
@@ -51,7 +52,10 @@ export interface Sandbox {
   }
   /** A folder in which assets can be created: `POST /v2/assets/<parentId>/children`. */
   readonly parentId: string
-  /** Folder of what is stored; a finished file is `<dir>/<asset id>/<name>`. None with `'discard'`. */
+  /**
+   * Folder of what is stored; a finished file is `<dir>/<asset id>/<name>`, its name cut to 255 bytes.
+   * None with `'discard'`.
+   */
   readonly dir: string | undefined
   /** The faults in force. */
   readonly faults: Faults
@@ -63,7 +67,7 @@ export interface Sandbox {
    * A new real-time asset, without a request. The rules of the API hold: `name` with an extension,
    * or `extension` alone.
    *
-   * @throws {TypeError} naming the rule that was broken.
+   * @throws {TypeError} naming the rule that was broken, or if the disk takes no file of this name.
    */
   createAsset(options: {
     readonly name?: string
@@ -74,7 +78,10 @@ export interface Sandbox {
   asset(id: string): SandboxAsset | undefined
   /** Puts a new token in force and returns it. The old one gets 401 from now on. */
   renewToken(): string
-  /** Ends every socket and removes the temporary folder. A second call waits for the first. */
+  /**
+   * Ends every socket, waits for files that are being assembled, and removes the temporary folder; one
+   * that was given is left with every byte that was stored. A second call waits for the first.
+   */
   close(): Promise<void>
 }
 
@@ -101,8 +108,14 @@ export interface SandboxAsset {
   /** SHA-256 of the assembled file in hex, once `'uploaded'`. None with `'discard'`. */
   readonly sha256: string | undefined
   /**
+   * Paths of the files that hold what is stored, in the order of the bytes: its parts, and once it is
+   * `'uploaded'` the assembled file. If assembly fails, joining them gives the file. None with
+   * `'discard'`.
+   */
+  readonly files: readonly string[]
+  /**
    * Resolves when the asset is `'uploaded'`. Rejects if it cannot be assembled, is deleted, or the
-   * sandbox closes first.
+   * sandbox closes first; the message names the files that were kept.
    */
   whenUploaded(): Promise<void>
 }

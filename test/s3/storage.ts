@@ -72,6 +72,7 @@ export class Bucket {
           }, createWriteStream(path))
           return { path, sha256: hash.digest('hex') }
         },
+        filesOf: () => [],
         remove: async (assetId, numbers) => {
           for (const number of numbers) {
             const Key = keyOf(assetId, number)
