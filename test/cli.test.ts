@@ -4,12 +4,12 @@
 import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, readdirSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
@@ -17,6 +17,7 @@ import { decode, findFfmpeg } from '../examples/support/ffmpeg.ts'
 import type { Sandbox, SandboxAsset, SandboxOptions } from '../lib/sandbox/index.ts'
 import { CLI, type CommandOptions, commandLines, run, start } from './support/command.ts'
 import { bytes, sandboxFor, sha256, until } from './support/sandboxes.ts'
+import { noSmallDisk, smallDisk } from './support/small-disk.ts'
 
 const MiB = 2 ** 20
 /** A guard against hanging, and no more. */
@@ -672,6 +673,95 @@ t.test('an upload that fails ends the producer, and all that it has started', as
   const stubborn = `trap "" TERM; ${COUNT}; exec sleep ${marker}`
   t.equal((await run([...other.to, ...shell(stubborn)], { env: other.env })).code, 1)
   t.notOk(commandLines().some(line => line.includes(`sleep ${marker}`)))
+})
+
+t.test('a sandbox', async t => {
+  /** The files that the message says are kept, joined. */
+  const keptIn = async (t: Test, dir: string, stderr: string) => {
+    const [, first = ''] = /kept: (.+?\.00001)/.exec(stderr) ?? []
+    t.ok(first.startsWith(`${dir}/`), stderr)
+    const names = (await readdir(dirname(first))).sort()
+    t.ok(stderr.trimEnd().includes(names.at(-1) ?? '-'), 'the last is named as well')
+    return Buffer.concat(await Promise.all(names.map(name => readFile(join(dirname(first), name)))))
+  }
+
+  const firstPartIn = (dir: string) =>
+    readdirSync(dir, { recursive: true })
+      .map(String)
+      .find(path => path.endsWith('.00001'))
+
+  /** A take whose file cannot be put together: a file is where the folder of the asset would be. */
+  const obstruct = async (dir: string, input: Buffer, args: readonly string[]) => {
+    const { child, ended } = start(args, { input, open: true, env: { TMPDIR: dir } })
+    await until(() => firstPartIn(dir) !== undefined, 'a part')
+    const part = join(dir, firstPartIn(dir) ?? '')
+    await writeFile(join(dirname(part), '..', basename(part, '.00001')), 'in the way')
+    child.stdin?.end()
+    return ended
+  }
+
+  t.test('takes a name of 274 bytes', async t => {
+    const input = bytes(6 * MiB)
+    const args = ['--sandbox', t.testdir(), '--name', `${'ö'.repeat(135)}.mp4`]
+    const { code, stdout } = await run(args, { input })
+    t.equal(code, 0)
+    const path = stdout.trimEnd().split('  ').at(-1) ?? ''
+    t.equal(basename(path), `${'ö'.repeat(125)}.mp4`)
+    t.equal(await fileSum(path), sha256(input))
+  })
+
+  t.test('keeps what it cannot put together, and says where', async t => {
+    for (const folder of ['out', undefined]) {
+      const dir = t.testdir()
+      const input = bytes(12 * MiB)
+      const own = folder === undefined ? ['--sandbox'] : ['--sandbox', join(dir, folder)]
+      const outcome = await obstruct(dir, input, [...own, '--name', 'a.mp4'])
+      t.match(outcome, { code: 1, stdout: '' })
+      t.match(outcome.stderr, /^frameio-upload: 'a\.mp4' could not be put together: EEXIST: .*;/)
+      t.ok((await keptIn(t, dir, outcome.stderr)).equals(input))
+    }
+  })
+
+  t.test('keeps what was stored of a take that was aborted', async t => {
+    const dir = t.testdir()
+    const args = ['--sandbox', dir, '--name', 'a.mp4']
+    const input = bytes(6 * MiB)
+    const { child, ended, hears } = start(args, { input, open: true })
+    await until(() => firstPartIn(dir) !== undefined, 'a part')
+    child.kill('SIGINT')
+    await hears(/Once more aborts/)
+    await new Promise(resolve => setTimeout(resolve, 600))
+    child.kill('SIGINT')
+    const { code, stderr } = await ended
+    t.equal(code, 130)
+    t.match(stderr, /aborted\n {2}It stays unfinished; 5\.0 MiB of it are kept: /)
+    t.ok((await keptIn(t, dir, stderr)).equals(input.subarray(0, 5 * MiB)))
+  })
+
+  t.test('leaves nothing where nothing was recorded', async t => {
+    const dir = t.testdir()
+    for (const own of [['--sandbox'], ['--sandbox', dir]]) {
+      const wrong = [...own, '--name', 'a.mp4', '--memory', '0']
+      const { code, stderr } = await run(wrong, { env: { TMPDIR: dir } })
+      t.match(stderr, /--memory must be an integer from 1/)
+      t.equal(code, 2)
+      const empty = await run([...own, '--name', 'a.mp4'], { env: { TMPDIR: dir } })
+      t.match(empty, { code: 1, stderr: /\n {2}Nothing of it is stored\.\n$/ })
+      t.strictSame(await readdir(dir), [])
+    }
+  })
+
+  t.test('keeps what fits on a disk that is full', { skip: noSmallDisk }, async t => {
+    const dir = smallDisk(t, 8 * MiB)
+    const input = bytes(12 * MiB)
+    const patience = ['--give-up-after', '1s', '--concurrency', '1']
+    const args = ['--sandbox', dir, '--name', 'a.mp4', ...patience]
+    const { code, stderr } = await run(args, { input })
+    t.equal(code, 1)
+    t.match(stderr, /ENOSPC: no space left on device/)
+    t.match(stderr, /\n {2}It stays unfinished; 5\.0 MiB of it are kept: /)
+    t.ok((await keptIn(t, dir, stderr)).equals(input.subarray(0, 5 * MiB)))
+  })
 })
 
 t.test('where Frame.io never completes, it is said that every byte is there', async t => {

@@ -58,13 +58,9 @@ export class Recording {
     return this.#upload !== undefined
   }
 
-  /** What is left at Frame.io of a take that failed. */
+  /** What is there of a take that failed, in a sentence. */
   get left(): string | undefined {
-    if (!this.#target) return undefined
-    const { assetId } = this.#target
-    return this.#upload?.result
-      ? `Asset ${assetId} has every byte all the same.`
-      : `Asset ${assetId} stays unfinished.`
+    return this.#target?.left(this.#upload?.result !== undefined)
   }
 
   async run(target: Target): Promise<Take> {

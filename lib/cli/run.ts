@@ -58,9 +58,9 @@ const record = async (settings: Settings): Promise<number> => {
     const ended = recording.endProducer()
     const { isAborted, left, hasBegun } = recording
     const code = error instanceof RealtimeUploadError ? error.code : undefined
-    const message = error instanceof Error ? error.message : String(error)
+    const message = messageOf(error)
     const more = [adviceOn(error), left, ...(settings.verbose ? causesOf(error) : [])]
-    const lines = isAborted ? ['aborted', left] : [messageOf(error), ...more]
+    const lines = isAborted ? ['aborted', left] : [message, ...more]
     const text = lines.filter(line => line !== undefined).join('\n  ')
     display.say(isAborted ? 'aborted' : 'error', text, { code }, 'bad')
     if (settings.json) await tell({ assetId: target?.assetId, error: { code, message } })

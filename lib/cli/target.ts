@@ -1,16 +1,18 @@
 /**
  * Where the command uploads to: an asset of an account, or of a sandbox that it starts.
  */
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EnvHttpProxyAgent } from 'undici'
 import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP } from '../frameio/options.ts'
 import type { Token } from '../frameio/token.ts'
-import { type Sandbox, startSandbox } from '../sandbox/index.ts'
+import { listOf } from '../sandbox/files.ts'
+import { type Sandbox, type SandboxAsset, startSandbox } from '../sandbox/index.ts'
 import type { Settings } from './arguments.ts'
 import type { Secrets } from './secrets.ts'
+import { showSize } from './units.ts'
 import { UsageError } from './usage.ts'
 
 export interface Target {
@@ -18,6 +20,8 @@ export interface Target {
   readonly assetId: string
   /** Waits until Frame.io has put the file together. The file, where it is a sandbox's. */
   whenUploaded(signal: AbortSignal): Promise<string | undefined>
+  /** What is there of a take that failed, in a sentence. @param isSent was every byte sent? */
+  left(isSent: boolean): string | undefined
   close(): Promise<void>
 }
 
@@ -65,6 +69,10 @@ const openAccount = async (settings: Settings, secrets: Secrets): Promise<Target
         await client.waitUntilUploaded(assetId, { signal })
         return undefined
       },
+      left: isSent =>
+        isSent
+          ? `Asset ${assetId} has every byte all the same.`
+          : `Asset ${assetId} stays unfinished.`,
       close: async () => {
         await client.close()
         await dispatcher?.destroy()
@@ -85,38 +93,52 @@ const create = async (
   return asset.id
 }
 
-const openSandbox = async (
-  { name, extension, filetype, upload }: Settings,
-  given: string,
-): Promise<Target> => {
+const openSandbox = async (settings: Settings, given: string): Promise<Target> => {
   const dir = given === '' ? await mkdtemp(join(tmpdir(), 'frameio-upload-')) : given
   const sandbox = await startSandbox({ dir })
-  const called = extension === undefined ? { name: name ?? '' } : { extension }
-  const asset = createIn(sandbox, { ...called, filetype })
-  const { memoryLimit, retry } = upload
-  const { token, url: baseUrl } = sandbox
-  const client = new FrameioClient({ token, baseUrl, memoryLimit, retry, concurrency: 1_000 })
-  return {
-    client,
-    assetId: asset.id,
-    whenUploaded: async () => {
-      await asset.whenUploaded()
-      return asset.path
-    },
-    close: async () => {
-      await client.close()
-      await sandbox.close()
-    },
+  const close = async () => {
+    await sandbox.close()
+    // A folder of our own stays for what is in it, whatever became of the take.
+    if (given === '' && (await readdir(dir)).length === 0) await rmdir(dir)
+  }
+  try {
+    const asset = createIn(sandbox, settings)
+    const { memoryLimit, retry } = settings.upload
+    const { token, url: baseUrl } = sandbox
+    const client = new FrameioClient({ token, baseUrl, memoryLimit, retry, concurrency: 1_000 })
+    return {
+      client,
+      assetId: asset.id,
+      whenUploaded: async () => {
+        await asset.whenUploaded()
+        return asset.path
+      },
+      left: isSent => leftIn(asset, isSent),
+      close: async () => {
+        await client.close()
+        await close()
+      },
+    }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 
 /** @throws {UsageError} */
-const createIn = (sandbox: Sandbox, wanted: Parameters<Sandbox['createAsset']>[0]) => {
+const createIn = (sandbox: Sandbox, { name, extension, filetype }: Settings) => {
   try {
-    return sandbox.createAsset(wanted)
+    const called = extension === undefined ? { name: name ?? '' } : { extension }
+    return sandbox.createAsset({ ...called, filetype })
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
+}
+
+const leftIn = ({ files, storedBytes }: SandboxAsset, isSent: boolean): string | undefined => {
+  if (isSent) return undefined // What could not be put together has said where it is.
+  if (files.length === 0) return 'Nothing of it is stored.'
+  return `It stays unfinished; ${showSize(storedBytes)} of it are kept: ${listOf(files)}`
 }
 
 interface Tokens {
