@@ -1,8 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { filesIn } from '../lib/sandbox/files.ts'
 import { type SandboxOptions, startSandbox } from '../lib/sandbox/index.ts'
 import {
   boot,
@@ -251,6 +253,15 @@ t.test('the log tells what each request was and how it ended', async t => {
   await until(async () => (await looseFiles(sandbox)).length === 1)
   await sandbox.close()
   t.equal(sandbox.stats.openSockets, 0)
+})
+
+t.test('a body that is cut while it is written leaves no file', async t => {
+  const dir = t.testdir()
+  const { sink, drop } = filesIn(dir, false).draft()
+  sink?.write(Buffer.alloc(64 * 2 ** 20))
+  if (sink) await once(sink, 'open')
+  await drop()
+  t.strictSame(await readdir(dir), [])
 })
 
 t.test('close ends what is under way, once', async t => {

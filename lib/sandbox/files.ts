@@ -5,7 +5,6 @@
  * appended to the first and only then removed. So the parts that are left, in order, are the whole.
  */
 import { createHash, type Hash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import {
   createReadStream,
   createWriteStream,
@@ -79,7 +78,10 @@ export const filesIn = (dir: string, isKept: boolean): PartFiles => {
         // they took its place.
         keep: key => renameSync(path, fileOf(key)),
         async drop() {
-          if (!sink.closed) await once(sink.destroy(), 'close')
+          // Not `once`: a write that is cut is an error of the sink's, and the file would stay.
+          const closed = new Promise<void>(resolve => sink.once('close', () => resolve()))
+          sink.on('error', () => {})
+          if (!sink.destroy().closed) await closed
           await rm(path, { force: true })
         },
       }
