@@ -7,6 +7,7 @@
 import { once } from 'node:events'
 import { cpus } from 'node:os'
 import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
+import { memoryHome } from '../lib/upload/home.ts'
 import { Splitter } from '../lib/upload/splitter.ts'
 import { streamChunker } from '../test/support/stream-chunker.ts'
 
@@ -31,14 +32,17 @@ const pool = new BlockPool(1_024 * MiB, MiB)
 
 const bySplitter = async (total: number, partSize: number, chunk: Buffer) => {
   let out = 0
-  const splitter = new Splitter(
-    () => partSize,
-    new BlockAccount(pool),
-    part => {
+  const splitter = new Splitter({
+    plan: () => partSize,
+    home: memoryHome(new BlockAccount(pool)),
+    start: { parts: 0, bytes: 0 },
+    onPart: part => {
       out += part.size
-      part.release()
+      part.release(true)
     },
-  )
+    onSize: () => {},
+    md5: false,
+  })
   for (let at = 0; at < total; at += chunk.length) splitter.push(chunk, 0, chunk.length)
   splitter.end()
   return out

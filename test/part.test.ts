@@ -3,9 +3,13 @@ import { memoryPart } from '../lib/upload/part.ts'
 
 const partOf = (size: number, blocks: readonly Buffer[]) => {
   const given = { back: 0 }
-  const part = memoryPart({ number: 3, size, final: true, md5: undefined }, blocks, () => {
-    given.back++
-  })
+  const part = memoryPart(
+    { number: 3, size, final: true, fileSize: size, md5: undefined },
+    blocks,
+    () => {
+      given.back++
+    },
+  )
   return { part, given }
 }
 
@@ -42,9 +46,9 @@ t.test('slices are the blocks themselves: nothing is copied', async t => {
 
 t.test('memory is given back once, and then there is no body', async t => {
   const { part, given } = partOf(2, [Buffer.from('ab')])
-  t.match(part, { number: 3, size: 2, final: true, md5: undefined })
-  part.release()
-  part.release()
+  t.match(part, { number: 3, size: 2, final: true, fileSize: 2, md5: undefined })
+  part.release(true)
+  part.release(true)
   t.equal(given.back, 1)
   await t.rejects(slicesOf(part.body()), { message: /part 3 were released/ })
 })

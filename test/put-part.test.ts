@@ -22,7 +22,11 @@ const randomPart = (size: number, block = BLOCK) => {
   }
   return {
     data,
-    part: memoryPart({ number: 3, size, final: false, md5: undefined }, blocks, () => {}),
+    part: memoryPart(
+      { number: 3, size, final: false, fileSize: undefined, md5: undefined },
+      blocks,
+      () => {},
+    ),
   }
 }
 
@@ -40,7 +44,9 @@ const put = (t: Test, url: string | UploadUrl, options: Partial<PutOptions> = {}
     dispatcher,
     url: typeof url === 'string' ? now(url) : url,
     renew: () => Promise.reject(new Error('no other URL was expected')),
+    start: async () => () => {},
     allowed: () => 20_000,
+    onCut: () => {},
     context: {
       retry: QUICK,
       signal: new AbortController().signal,
@@ -350,36 +356,73 @@ t.test('where no new URL can be had, that is the failure', async t => {
   t.equal(await failureOf(receipt), refused)
 })
 
-t.test('a PUT that stalls is a timeout, and the next may take longer', async t => {
+t.test('a PUT that is cut is told of at once, and is a timeout', async t => {
   let arrived = 0
   const { url } = await serveRaw(t, socket => {
     socket.once('data', () => {
       if (++arrived > 2) socket.end('HTTP/1.1 200 OK\r\netag: "0"\r\ncontent-length: 0\r\n\r\n')
     })
   })
-  const asked = new Set<number>()
-  const allowed = (stalls: number) => {
-    asked.add(stalls)
-    return stalls < 2 ? 40 : 20_000
-  }
-  const { receipt, retries } = put(t, url, { allowed })
+  const cuts: number[] = []
+  const { receipt, retries } = put(t, url, {
+    allowed: () => (cuts.length < 2 ? 40 : 20_000),
+    onCut: after => cuts.push(after),
+  })
   t.equal((await within(10_000, receipt)).attempts, 3)
-  t.strictSame([...asked], [0, 1, 2], 'one more stall each time')
+  t.equal(cuts.length, 2)
+  for (const after of cuts) t.ok(after >= 40, `cut after ${after} ms`)
   t.match(retries, [{ code: 'ERR_TIMEOUT' }, { code: 'ERR_TIMEOUT' }])
   t.equal(arrived, 3)
 })
 
-t.test('trouble that is no stall does not lengthen what is allowed', async t => {
+t.test(
+  'a PUT that was cut ends the matter only when it was allowed as long as the budget',
+  async t => {
+    const { url } = await serveRaw(t, () => {}) // It never answers.
+    const retry = { giveUpAfter: 60, minDelay: 1, maxDelay: 1 }
+    const signal = new AbortController().signal
+    const context = { retry, signal, pulse: new Pulse(), onRetry: () => {} }
+    const allowances = [20, 20, 20, 20, 20, 20, 20, 80]
+    let attempt = -1
+    const { receipt } = put(t, url, {
+      start: async () => {
+        attempt++
+        return () => {}
+      },
+      allowed: () => allowances[attempt] ?? 1,
+      context,
+    })
+    // After four it had failed for longer than the budget, with none that was as patient as that.
+    t.match(await within(10_000, failureOf(receipt)), { code: 'ERR_TIMEOUT', attempts: 8 })
+  },
+)
+
+t.test('waiting for a turn does not count against the budget', async t => {
+  const { url } = await serve(t, (res, _seen, count) => res.writeHead(count < 6 ? 503 : 200).end())
+  const retry = { giveUpAfter: 100, minDelay: 0, maxDelay: 0 }
+  const signal = new AbortController().signal
+  const start = () => new Promise<() => void>(resolve => setTimeout(resolve, 40, () => {}))
+  const context = { retry, signal, pulse: new Pulse(), onRetry: () => {} }
+  const { receipt } = put(t, url, { start, context })
+  t.equal((await receipt).attempts, 6, '240 ms of waiting')
+})
+
+t.test('each attempt ends its turn, however it ends', async t => {
   const { url } = await serve(t, (res, _seen, count) => {
-    res.writeHead(count < 3 ? 500 : 200).end()
+    if (count === 1) res.socket?.destroy()
+    else res.writeHead(count === 2 ? 503 : 200).end()
   })
-  const asked = new Set<number>()
-  const allowed = (stalls: number) => {
-    asked.add(stalls)
-    return 20_000
-  }
-  await put(t, url, { allowed }).receipt
-  t.strictSame([...asked], [0])
+  const turns = { begun: 0, ended: 0 }
+  const { receipt } = put(t, url, {
+    start: async () => {
+      turns.begun++
+      return () => {
+        turns.ended++
+      }
+    },
+  })
+  await receipt
+  t.strictSame(turns, { begun: 3, ended: 3 })
 })
 
 /** A server that answers this before it has read the body, and what it does with the rest. */
@@ -517,6 +560,7 @@ t.test("no error shows a URL's query, whatever S3 or the network makes of it", a
   const broken = await serveRaw(t, socket => socket.once('data', data => socket.end(data)))
   t.notMatch(shown(await failureOf(put(t, broken.url + query).receipt)), /5ec4e7/)
   const hanging = await serveRaw(t, () => {})
-  const late = put(t, hanging.url + query, { allowed: () => 20 })
+  // As long as the budget: a shorter one would be tried again for ever.
+  const late = put(t, hanging.url + query, { allowed: () => QUICK.giveUpAfter })
   t.notMatch(shown(await failureOf(late.receipt)), /5ec4e7/)
 })

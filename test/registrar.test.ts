@@ -3,10 +3,11 @@ import type { RegisterOptions } from '../lib/frameio/client.ts'
 import type { Part } from '../lib/upload/part.ts'
 import { Registrar, type RegistrarOptions } from '../lib/upload/registrar.ts'
 
-const partOf = (number: number, final = false): Part => ({
+const partOf = (number: number, fileSize?: number): Part => ({
   number,
   size: number * 10,
-  final,
+  final: fileSize !== undefined,
+  fileSize,
   md5: undefined,
   body: () => [],
   release: () => {},
@@ -30,7 +31,7 @@ const setUp = (options: Partial<RegistrarOptions> = {}) => {
         calls.push({ numbers, options, answer, fail: reject })
       }),
     perCall: 100,
-    window: 100,
+    window: () => 100,
     assetName: undefined,
     ...options,
   })
@@ -79,7 +80,7 @@ t.test('no call has more parts than allowed', async t => {
 })
 
 t.test('no more parts are registered than the window, until lanes take some', async t => {
-  const { registrar, numbers, answerLast } = setUp({ window: 3 })
+  const { registrar, numbers, answerLast } = setUp({ window: () => 3 })
   for (const number of [1, 2, 3, 4, 5, 6]) void registrar.add(partOf(number))
   await answerLast()
   await answerLast()
@@ -93,8 +94,24 @@ t.test('no more parts are registered than the window, until lanes take some', as
   t.strictSame(numbers().at(-1), [5, 6])
 })
 
+t.test('the window is asked what a call takes, and what size comes next', async t => {
+  const asked: [number, number][] = []
+  const { registrar, numbers, answerLast } = setUp({
+    window: ({ size }, callTime) => {
+      asked.push([size, callTime])
+      return callTime >= 30 ? 3 : 1
+    },
+  })
+  for (let number = 1; number <= 5; number++) void registrar.add(partOf(number))
+  t.strictSame(numbers(), [[1]], 'as little as can be, before a call was measured')
+  await new Promise(resolve => setTimeout(resolve, 40))
+  await answerLast()
+  t.strictSame(numbers(), [[1], [2, 3]], 'more where calls take long')
+  t.match(asked.at(-1)?.[0], 20)
+})
+
 t.test('parts that get their lanes together make room for one call, not for one each', async t => {
-  const { registrar, numbers, answerLast } = setUp({ window: 4 })
+  const { registrar, numbers, answerLast } = setUp({ window: () => 4 })
   for (let number = 1; number <= 9; number++) void registrar.add(partOf(number))
   await answerLast()
   await answerLast()
@@ -106,7 +123,7 @@ t.test('parts that get their lanes together make room for one call, not for one 
 })
 
 t.test('parts that get their lanes with their URLs make room before the next call', async t => {
-  const { registrar, numbers, answerLast } = setUp({ window: 3 })
+  const { registrar, numbers, answerLast } = setUp({ window: () => 3 })
   for (let number = 1; number <= 6; number++) {
     void registrar.add(partOf(number)).then(() => registrar.startPart())
   }
@@ -116,12 +133,12 @@ t.test('parts that get their lanes with their URLs make room before the next cal
   t.strictSame(numbers().at(-1), [5, 6])
 })
 
-t.test('the final part goes with the bytes of all parts and the name', async t => {
+t.test('the final part goes with the size of the file and the name', async t => {
   const { registrar, calls, answerLast } = setUp({ assetName: 'a.mp4' })
   void registrar.add(partOf(1))
   void registrar.add(partOf(2))
   await answerLast()
-  void registrar.add(partOf(3, true))
+  void registrar.add(partOf(3, 60))
   await answerLast()
   t.strictSame(
     calls.map(({ options }) => options),
@@ -132,7 +149,7 @@ t.test('the final part goes with the bytes of all parts and the name', async t =
 t.test(
   'a part that needs another URL goes before those that wait, and beyond the window',
   async t => {
-    const { registrar, numbers, answerLast } = setUp({ window: 1, perCall: 2 })
+    const { registrar, numbers, answerLast } = setUp({ window: () => 1, perCall: 2 })
     void registrar.add(partOf(1))
     await answerLast()
     void registrar.add(partOf(2))
@@ -166,13 +183,13 @@ t.test('parts again and new ones share a call, and each gets its own URL', async
   )
 })
 
-t.test('the final part again goes with the same total, and its bytes count once', async t => {
+t.test('the final part again goes with the same total', async t => {
   const { registrar, calls, answerLast } = setUp()
   void registrar.add(partOf(1))
-  void registrar.add(partOf(2, true))
+  void registrar.add(partOf(2, 30))
   await answerLast()
   await answerLast()
-  void registrar.again(partOf(2, true))
+  void registrar.again(partOf(2, 30))
   t.strictSame(calls.at(-1)?.options, { assetFilesize: 30, assetName: undefined })
 })
 

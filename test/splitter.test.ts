@@ -2,9 +2,10 @@ import { createHash, randomInt } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
+import { memoryHome } from '../lib/upload/home.ts'
 import type { Part } from '../lib/upload/part.ts'
 import type { PartPlan } from '../lib/upload/part-plan.ts'
-import { Splitter } from '../lib/upload/splitter.ts'
+import { Splitter, type SplitterOptions } from '../lib/upload/splitter.ts'
 import { chunkerCuts } from './support/stream-chunker.ts'
 
 const P = 100
@@ -28,19 +29,25 @@ interface Setup {
   readonly blockSize?: number
   /** Bytes of the pool. */
   readonly limit?: number
+  readonly start?: SplitterOptions['start']
 }
 
-const setUp = ({ plan = () => P, blockSize = 32, limit = Infinity }: Setup = {}) => {
+const BEGINNING = { parts: 0, bytes: 0 }
+
+const setUp = (setup: Setup = {}) => {
+  const { plan = () => P, blockSize = 32, limit = Infinity, start = BEGINNING } = setup
   const pool = new BlockPool(limit, blockSize)
   const memory = new BlockAccount(pool)
   const parts: Part[] = []
   const sizes: number[] = []
-  const splitter = new Splitter(
+  const splitter = new Splitter({
     plan,
-    memory,
-    part => parts.push(part),
-    size => sizes.push(size),
-  )
+    home: memoryHome(memory),
+    start,
+    onPart: part => parts.push(part),
+    onSize: size => sizes.push(size),
+    md5: false,
+  })
   return { pool, memory, parts, sizes, splitter }
 }
 
@@ -50,7 +57,7 @@ const split = async (chunks: readonly Buffer[], setup?: Setup) => {
   for (const chunk of chunks) splitter.push(chunk, 0, chunk.length)
   splitter.end()
   const bodies = await Promise.all(parts.map(textOf))
-  for (const part of parts) part.release()
+  for (const part of parts) part.release(true)
   return { pool, parts, bodies, splitter }
 }
 
@@ -169,6 +176,26 @@ t.test('the plan is asked for each part, with what was cut before', async t => {
   t.strictSame(sizes, [10, 20, 40], 'whoever watches the size is told of each')
 })
 
+t.test('it goes on where another has stopped', async t => {
+  const planned: number[] = []
+  const { parts, splitter } = setUp({
+    start: { parts: 7, bytes: 1_000 },
+    plan: bytesCut => {
+      planned.push(bytesCut)
+      return P
+    },
+  })
+  splitter.push(data(P + 1), 0, P + 1)
+  splitter.end()
+  t.strictSame(planned, [1_000, 1_000 + P])
+  t.match(parts, [
+    { number: 8, size: P, final: false, fileSize: undefined },
+    { number: 9, size: 1, final: true, fileSize: 1_001 + P },
+  ])
+  t.equal(splitter.bytes, 1_001 + P)
+  t.equal(splitter.parts, 9)
+})
+
 t.test('without memory fewer bytes are taken, and none is lost', async t => {
   const { parts, splitter, pool } = setUp({ limit: 0, blockSize: 50 })
   const whole = data(5 * P)
@@ -176,7 +203,7 @@ t.test('without memory fewer bytes are taken, and none is lost', async t => {
   t.equal(splitter.push(whole, 2 * P, whole.length), 0)
   t.equal(pool.held, 2 * P)
   t.match(parts, [{ number: 1 }, { number: 2 }], 'the byte that waits makes both of them not final')
-  parts[0]?.release()
+  parts[0]?.release(true)
   t.equal(splitter.push(whole, 2 * P, whole.length), P, 'memory that came back is used at once')
   t.equal(splitter.bytes, 3 * P)
 })
@@ -185,18 +212,20 @@ t.test('whoever discards it on hearing of a part or a size leaves nothing held',
   for (const at of ['part', 'size'] as const) {
     const pool = new BlockPool(Infinity, 32)
     let heard = 0
-    const splitter: Splitter = new Splitter(
-      () => P,
-      new BlockAccount(pool),
-      part => {
-        part.release()
+    const splitter: Splitter = new Splitter({
+      plan: () => P,
+      home: memoryHome(new BlockAccount(pool)),
+      start: BEGINNING,
+      onPart: part => {
+        part.release(true)
         if (at === 'part') splitter.discard()
       },
-      () => {
+      onSize: () => {
         // The second size is that of the part that would begin now.
         if (at === 'size' && ++heard === 2) splitter.discard()
       },
-    )
+      md5: false,
+    })
     splitter.push(data(2 * P), 0, 2 * P)
     t.equal(pool.held, 0, at)
   }
@@ -207,7 +236,7 @@ t.test('what fills is given back when it is discarded', async t => {
   splitter.push(data(P + 50), 0, P + 50)
   splitter.discard()
   t.equal(pool.held, 4 * 32, 'the part that left keeps its blocks')
-  for (const part of parts) part.release()
+  for (const part of parts) part.release(true)
   t.equal(pool.held, 0)
   splitter.end()
   t.equal(parts.length, 1, 'what was discarded makes no part')
@@ -249,7 +278,7 @@ t.test('in the least memory that is allowed, the same bytes come through', async
         const part = parts.shift()
         if (!part) return false
         out.push(await textOf(part))
-        part.release()
+        part.release(true)
         return true
       }
       for (const chunk of chunks) {

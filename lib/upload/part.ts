@@ -13,30 +13,36 @@
  */
 import type { PartInfo } from '../frameio/client.ts'
 
-export interface Part extends PartInfo {
+export interface PartFacts extends PartInfo {
+  /** Bytes of the whole file; of the final part alone. */
+  readonly fileSize: number | undefined
   /** MD5 of its bytes in base64, as `Content-MD5` wants it; undefined where none was asked for. */
   readonly md5: string | undefined
+}
+
+export interface Part extends PartFacts {
   /** All its bytes, from the first, at each call: an attempt that failed is replayed from here. */
   body(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>
-  /** Gives its bytes' home back. Harmless when called twice. */
-  release(): void
+  /**
+   * Gives its bytes' home back. Harmless when called twice.
+   *
+   * @param stored whether they are needed no more: if not, only the memory may go
+   */
+  release(stored: boolean): void
 }
 
 /** A part whose bytes lie in memory blocks, each full but for the last. */
 export const memoryPart = (
-  { number, size, final, md5 }: Pick<Part, 'number' | 'size' | 'final' | 'md5'>,
+  facts: PartFacts,
   blocks: readonly Uint8Array[],
   giveBack: () => void,
 ): Part => {
   let released = false
   return {
-    number,
-    size,
-    final,
-    md5,
+    ...facts,
     *body() {
-      if (released) throw new Error(`The bytes of part ${number} were released already`)
-      let left = size
+      if (released) throw new Error(`The bytes of part ${facts.number} were released already`)
+      let left = facts.size
       for (const block of blocks) {
         yield left < block.length ? block.subarray(0, left) : block
         left -= block.length

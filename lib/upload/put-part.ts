@@ -3,7 +3,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { exchange } from '../net/http.ts'
-import { Failure, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
+import { Failure, type Hold, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
 import { judgeStorageAnswer, RULINGS } from '../net/rulings.ts'
 import type { Part } from './part.ts'
 
@@ -22,9 +22,13 @@ export interface PutOptions {
   readonly url: UploadUrl
   /** Registers the part again, with the same number and size, for a new URL. */
   readonly renew: () => Promise<UploadUrl>
-  /** How long an attempt may take, in ms, after so many attempts of this part that stalled. */
-  readonly allowed: (stalls: number) => number
-  readonly context: Omit<RetryContext, 'gate'>
+  /** Waits for its turn to make an attempt; gives how to end the attempt. */
+  readonly start: () => Promise<() => void>
+  /** How long an attempt may take, in ms. */
+  readonly allowed: () => number
+  /** Told at once when one took longer, after how many ms. */
+  readonly onCut: (after: number) => void
+  readonly context: Omit<RetryContext, 'gate' | 'excusesCuts'>
 }
 
 /** What a part's way to S3 took. */
@@ -47,43 +51,34 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
 ])
 
 /** Sends a part until S3 has it. @throws {RealtimeUploadError} when it cannot be sent */
-export const putPart = ({
-  part,
-  url,
-  renew,
-  allowed,
-  context,
-  ...target
-}: PutOptions): Promise<Receipt> => {
-  const details = { assetId: target.assetId, partNumber: part.number }
+export const putPart = (options: PutOptions): Promise<Receipt> => {
+  const { url, renew, start, context } = options
   let current: UploadUrl | undefined = url
-  let stalls = 0
 
-  const attempt = async (attempts: number): Promise<Receipt> => {
-    if (!current || isOutdated(current)) current = await renew()
-    const start = performance.now()
+  const attempt = async (attempts: number, hold: Hold): Promise<Receipt> => {
+    if (!current || isOutdated(current)) current = await hold(renew())
+    const end = await hold(start())
+    const startedAt = performance.now()
     try {
-      await putOnce(part, current.url, target, () => allowed(stalls), context.signal, details)
-      return { attempts, duration: performance.now() - start }
+      await putOnce(current.url, options)
+      return { attempts, duration: performance.now() - startedAt }
     } catch (error) {
-      if (!(error instanceof Failure)) throw error
-      if (error.ruling === RULINGS.timeout) stalls++
-      if (error.ruling.verdict === 'new-url') current = undefined
+      if (error instanceof Failure && error.ruling.verdict === 'new-url') current = undefined
       throw error
+    } finally {
+      end()
     }
   }
-  return withRetries(attempt, context)
+  // A slow link looks just like a dead one.
+  return withRetries(attempt, { ...context, excusesCuts: true })
 }
 
 const putOnce = async (
-  part: Part,
   url: string,
-  { dispatcher, filetype }: Pick<PutOptions, 'dispatcher' | 'filetype'>,
-  allowed: () => number,
-  signal: AbortSignal,
-  details: { assetId: string; partNumber: number },
+  { part, assetId, filetype, dispatcher, allowed, onCut, context: { signal } }: PutOptions,
 ): Promise<void> => {
-  const what = `Sending part ${part.number} of asset ${details.assetId} failed`
+  const details = { assetId, partNumber: part.number }
+  const what = `Sending part ${part.number} of asset ${assetId} failed`
   let handedOver = 0
   const watched = async function* () {
     for await (const slice of part.body()) {
@@ -100,6 +95,7 @@ const putOnce = async (
     body: watched(),
     signal,
     allowed,
+    onCut,
     readAtMost: READ_AT_MOST,
     what,
     details,

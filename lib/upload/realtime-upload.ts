@@ -7,6 +7,7 @@ import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { followSignal } from '../net/signals.ts'
 import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
+import { memoryHome } from './home.ts'
 import {
   type RealtimeUploadOptions,
   type ResolvedUploadOptions,
@@ -15,7 +16,7 @@ import {
 import { partPlan } from './part-plan.ts'
 import { Splitter } from './splitter.ts'
 import { StreamabilityCheck } from './streamable.ts'
-import { Transfer } from './transfer.ts'
+import { noCounts, Transfer, type TransferListener } from './transfer.ts'
 
 /** Longest the source may go on without giving the event loop a turn, in bytes. */
 const BYTES_PER_TURN = 256 * 2 ** 10
@@ -57,21 +58,23 @@ export class RealtimeUpload extends Writable {
     const { partSize, maxSize, limits, integrity, signal } = resolved
     super({ highWaterMark: 64 * 2 ** 10 })
     this.#options = resolved
-    this.#transfer = new Transfer(resolved, {
+    const listener: TransferListener = {
       onStored: ({ number, size }, { attempts }) => {
         this.#emit('part', { number, size, attempts })
         this.#moved()
       },
       onRetry: info => this.#emit('retry', info),
       onFailure: error => this.destroy(error as Error),
+    }
+    this.#transfer = new Transfer(resolved, listener, noCounts())
+    this.#splitter = new Splitter({
+      plan: partPlan(partSize, maxSize, limits),
+      home: memoryHome(this.#transfer.memory),
+      start: { parts: 0, bytes: 0 },
+      onPart: part => this.#transfer.admit(part),
+      onSize: size => this.#checkSize(size),
+      md5: integrity === 'md5',
     })
-    this.#splitter = new Splitter(
-      partPlan(partSize, maxSize, limits),
-      this.#transfer.memory,
-      part => this.#transfer.admit(part),
-      size => this.#checkSize(size),
-      integrity === 'md5',
-    )
     if (resolved.warnIfNotStreamable) this.#streamability = new StreamabilityCheck()
     const abort = (reason: unknown) => void this.destroy(new AbortError(reason))
     this.#unfollow = signal ? followSignal(signal, abort) : () => {}
@@ -115,7 +118,7 @@ export class RealtimeUpload extends Writable {
       callback(new RealtimeUploadError('ERR_EMPTY_STREAM', message, { assetId }))
       return
     }
-    this.#transfer.finish().then(() => {
+    this.#transfer.allStored().then(() => {
       this.#result = { assetId, bytes, parts }
       this.#emit('progress', this.progress)
       callback()
@@ -133,7 +136,7 @@ export class RealtimeUpload extends Writable {
     clearTimeout(this.#progressTimer)
     this.#unfollow()
     this.#splitter.discard()
-    this.#transfer.end(reason).then(() => callback(error), callback)
+    this.#transfer.stop(reason).then(() => callback(error), callback)
     this.#settle(reason)
   }
 

@@ -3,7 +3,7 @@
  *
  * One call is in flight at a time, so parts that fill meanwhile go together in the next: the slower
  * the API, the fewer the calls. What is registered and waits for a lane is bounded, so that URLs
- * stay young and an outage of S3 does not hammer the API.
+ * stay young; the bound grows with the time that a call takes, so that lanes never wait for one.
  */
 import type { RegisterOptions } from '../frameio/client.ts'
 import type { Part } from './part.ts'
@@ -22,8 +22,11 @@ export interface RegistrarOptions {
   readonly register: Register
   /** Most parts in one call. */
   readonly perCall: number
-  /** Most parts that are being registered, or are registered and wait for a lane. */
-  readonly window: number
+  /**
+   * Most parts, of the size of this one, that are being registered or are registered and wait for a
+   * lane, where a call takes so many ms.
+   */
+  readonly window: (part: Part, callTime: number) => number
   /** Given with the final part. */
   readonly assetName: string | undefined
 }
@@ -37,7 +40,8 @@ export class Registrar {
   #ahead = 0
   #busy = false
   #isDue = false
-  #bytes = 0
+  /** What the last call took, in ms. */
+  #callTime = 0
 
   constructor(options: RegistrarOptions) {
     this.#options = options
@@ -45,7 +49,6 @@ export class Registrar {
 
   /** Registers a part, in order, when there is room in the window. */
   add(part: Part): Promise<UploadUrl> {
-    this.#bytes += part.size
     return this.#enqueue(this.#queue, part)
   }
 
@@ -84,8 +87,9 @@ export class Registrar {
     if (this.#busy) return
     const { perCall, window } = this.#options
     const again = this.#again.splice(0, perCall)
-    const room = Math.min(perCall - again.length, window - this.#ahead)
-    const fresh = this.#queue.splice(0, Math.max(0, room))
+    const [next] = this.#queue
+    const free = next ? window(next.part, this.#callTime) - this.#ahead : 0
+    const fresh = this.#queue.splice(0, Math.max(0, Math.min(perCall - again.length, free)))
     this.#ahead += fresh.length
     if (again.length + fresh.length > 0) void this.#call([...again, ...fresh])
   }
@@ -94,10 +98,15 @@ export class Registrar {
     this.#busy = true
     const { register, assetName } = this.#options
     const parts = batch.map(({ part }) => part)
-    const final = parts.some(part => part.final)
+    const assetFilesize = parts.find(part => part.final)?.fileSize
+    const startedAt = performance.now()
     try {
-      const urls = await register(parts, final ? { assetFilesize: this.#bytes, assetName } : {})
+      const urls = await register(
+        parts,
+        assetFilesize === undefined ? {} : { assetFilesize, assetName },
+      )
       const since = performance.now()
+      this.#callTime = since - startedAt
       for (const [index, { resolve }] of batch.entries()) {
         resolve({ url: urls[index] as string, since })
       }

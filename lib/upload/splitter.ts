@@ -1,72 +1,73 @@
 /**
- * Bytes → parts. Copies each byte once, into the blocks it is sent from.
+ * Bytes → parts: cuts by the plan, and holds each full part back until it is known whether it is the
+ * final one. The bytes go to the part's home, once.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { BlockAccount } from './blocks.ts'
-import { memoryPart, type Part } from './part.ts'
+import type { Filling, Home } from './home.ts'
+import type { Part } from './part.ts'
 import type { PartPlan } from './part-plan.ts'
 
+export interface SplitterOptions {
+  /** How large each part is. */
+  readonly plan: PartPlan
+  /** Where the bytes of parts go. */
+  readonly home: Home
+  /** What was cut before this: parts, and their bytes. */
+  readonly start: { readonly parts: number; readonly bytes: number }
+  /** Receives each part as soon as it is known whether it is the final one. */
+  readonly onPart: (part: Part) => void
+  /** Told before each part how large it will be, in bytes. */
+  readonly onSize: (size: number) => void
+  /** Whether each part gets the MD5 of its bytes, taken as they come in. */
+  readonly md5: boolean
+}
+
 export class Splitter {
-  /** Bytes taken in so far. */
-  bytes = 0
-  /** Parts that left so far. */
-  parts = 0
-  readonly #plan: PartPlan
-  readonly #memory: BlockAccount
-  readonly #onPart: (part: Part) => void
-  readonly #onSize: (size: number) => void
-  readonly #withMd5: boolean
+  readonly #options: SplitterOptions
+  #bytes: number
+  #parts: number
+  #filling: Filling | undefined
   #md5: Hash | undefined
-  #blocks: Buffer[] = []
-  /** Bytes that left as parts. */
-  #bytesCut = 0
   #discarded = false
   /** Bytes in the part that is filling. */
   #filled = 0
   /** Bytes that part takes when full. */
   #size = 0
 
-  /**
-   * @param plan how large each part is
-   * @param memory where blocks come from
-   * @param onPart receives each part as soon as it is known whether it is the final one
-   * @param onSize told before each part how large it will be, in bytes
-   * @param withMd5 whether each part gets the MD5 of its bytes, taken as they are copied in
-   */
-  constructor(
-    plan: PartPlan,
-    memory: BlockAccount,
-    onPart: (part: Part) => void,
-    onSize: (size: number) => void = () => {},
-    withMd5 = false,
-  ) {
-    this.#plan = plan
-    this.#memory = memory
-    this.#onPart = onPart
-    this.#onSize = onSize
-    this.#withMd5 = withMd5
+  constructor(options: SplitterOptions) {
+    this.#options = options
+    this.#bytes = options.start.bytes
+    this.#parts = options.start.parts
+  }
+
+  /** Bytes taken in so far, with those of before. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Parts that left so far, with those of before. */
+  get parts(): number {
+    return this.#parts
   }
 
   /**
    * Takes bytes of `chunk` from `start` up to `end`, and says how many: fewer than asked for means
-   * that there is no memory now.
+   * that their home has no room now.
    */
   push(chunk: Buffer, start: number, end: number): number {
     let at = start
     while (at < end) {
       // Only here, with a further byte at hand, is it certain that a full part is not the final one.
-      if (this.#filled === this.#size) this.#next()
+      if (this.#filled === this.#size) this.#beginPart()
       if (this.#discarded) break // By whoever heard of the part or the size just now.
-      const used = this.#filled % this.#memory.blockSize
-      if (used === 0 && !this.#grow()) break
-      const block = this.#blocks[this.#blocks.length - 1] as Buffer
-      const room = Math.min(block.length - used, this.#size - this.#filled)
-      const copied = chunk.copy(block, used, at, Math.min(end, at + room))
-      this.#md5?.update(chunk.subarray(at, at + copied))
-      this.#filled += copied
-      at += copied
+      const wanted = Math.min(end - at, this.#size - this.#filled)
+      const taken = (this.#filling as Filling).push(chunk, at, at + wanted)
+      this.#md5?.update(chunk.subarray(at, at + taken))
+      this.#filled += taken
+      this.#bytes += taken
+      at += taken
+      if (taken < wanted) break
     }
-    this.bytes += at - start
     return at - start
   }
 
@@ -75,34 +76,34 @@ export class Splitter {
     if (this.#filled > 0) this.#cut(true)
   }
 
-  /** Gives the memory of an unfinished part back; nothing is taken in any more. */
+  /** Gives the room of an unfinished part back; nothing is taken in any more. */
   discard(): void {
-    this.#memory.give(this.#blocks.splice(0))
+    this.#filling?.discard()
     this.#filled = 0
     this.#discarded = true
   }
 
-  #next(): void {
+  #beginPart(): void {
+    const { plan, home, onSize, md5 } = this.#options
     if (this.#filled > 0) this.#cut(false)
-    this.#size = this.#plan(this.#bytesCut)
-    this.#memory.beginPart(this.#size)
-    this.#onSize(this.#size)
-    if (this.#withMd5) this.#md5 = createHash('md5')
+    this.#size = plan(this.#bytes)
+    this.#filling = home.begin(this.#size)
+    onSize(this.#size)
+    if (md5) this.#md5 = createHash('md5')
   }
 
   #cut(final: boolean): void {
-    const [blocks, size, memory] = [this.#blocks, this.#filled, this.#memory]
-    this.#blocks = []
+    const filling = this.#filling as Filling
+    const size = this.#filled
     this.#filled = 0
-    this.#bytesCut += size
-    this.parts++
-    const part = { number: this.parts, size, final, md5: this.#md5?.digest('base64') }
-    this.#onPart(memoryPart(part, blocks, () => memory.give(blocks)))
-  }
-
-  #grow(): boolean {
-    const block = this.#memory.take()
-    if (block) this.#blocks.push(block)
-    return block !== undefined
+    this.#parts++
+    const part = filling.cut({
+      number: this.#parts,
+      size,
+      final,
+      fileSize: final ? this.#bytes : undefined,
+      md5: this.#md5?.digest('base64'),
+    })
+    this.#options.onPart(part)
   }
 }

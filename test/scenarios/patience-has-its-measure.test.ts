@@ -59,7 +59,7 @@ const slowServer = async (
       return
     }
     stored.set(number, size)
-    res.end()
+    res.setHeader('etag', '"0"').end()
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   t.teardown(() => {
