@@ -55,7 +55,7 @@ export class RealtimeUpload extends Writable {
 
   constructor(options: RealtimeUploadOptions) {
     const resolved = resolveUploadOptions(options)
-    const { partSize, maxSize, limits, integrity, signal } = resolved
+    const { limits, integrity, signal } = resolved
     super({ highWaterMark: 64 * 2 ** 10 })
     this.#options = resolved
     const listener: TransferListener = {
@@ -68,7 +68,7 @@ export class RealtimeUpload extends Writable {
     }
     this.#transfer = new Transfer(resolved, listener, noCounts())
     this.#splitter = new Splitter({
-      plan: partPlan(partSize, maxSize, limits),
+      plan: partPlan(resolved, limits),
       home: memoryHome(this.#transfer.memory),
       start: { parts: 0, bytes: 0 },
       onPart: part => this.#transfer.admit(part),
