@@ -1,6 +1,8 @@
+import crypto from 'node:crypto'
+import { syncBuiltinESMExports } from 'node:module'
 import t, { type Test } from 'tap'
 import { Agent } from 'undici'
-import { resolveClientOptions } from '../lib/frameio/options.ts'
+import { defaultMemoryLimit, resolveClientOptions } from '../lib/frameio/options.ts'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import { FrameioClient, RealtimeUpload, type RealtimeUploadOptions } from '../lib/index.ts'
 import { resolveUploadOptions } from '../lib/upload/options.ts'
@@ -442,4 +444,37 @@ t.test('the constructors refuse at once', async t => {
     code: 'ERR_INVALID_OPTION',
     message: /^client must be a FrameioClient; received 'c'/,
   })
+})
+
+t.test('the default memory is a quarter of what a container allows, and two parts at least', t => {
+  const table: [constrained: number, limit: number][] = [
+    [0, 256 * MiB],
+    [18_446_744_073_709_552_000, 256 * MiB],
+    [4 * GiB, 256 * MiB],
+    [200 * MiB, 50 * MiB],
+    [16 * MiB, 10 * MiB],
+  ]
+  for (const [constrained, limit] of table) {
+    t.equal(defaultMemoryLimit(constrained), limit, `${constrained} bytes`)
+  }
+  t.end()
+})
+
+t.test('where OpenSSL has no MD5, integrity is refused at once', t => {
+  const { createHash } = crypto
+  t.teardown(() => {
+    crypto.createHash = createHash
+    syncBuiltinESMExports()
+  })
+  crypto.createHash = (algorithm, ...rest) => {
+    if (algorithm === 'md5') throw new Error('digital envelope routines::unsupported')
+    return createHash(algorithm, ...rest)
+  }
+  syncBuiltinESMExports()
+  t.match(
+    refusalOf(t, () => upload({ integrity: 'md5' })),
+    /^integrity must be left out where OpenSSL has no MD5.*received 'md5'$/,
+  )
+  t.equal(upload().integrity, undefined)
+  t.end()
 })

@@ -15,7 +15,7 @@ import {
 } from '../checks.ts'
 import { checkDispatcher } from '../net/http.ts'
 import { checkRetry, type RetryOptions } from '../net/retry.ts'
-import { type Limits, limitsOf } from './protocol.ts'
+import { LIMITS, type Limits, limitsOf } from './protocol.ts'
 import { checkTokenOption, type Token } from './token.ts'
 
 /** Use the Camera to Cloud paths (`/v2/devices/assets`) instead of the platform's. */
@@ -39,8 +39,9 @@ export interface ConnectionOptions {
   /** Longest a single call to Frame.io may take to the end of its answer, in ms. Default 30,000. */
   readonly apiTimeout?: number | undefined
   /**
-   * Bytes held for parts that fill, wait or are in flight. Default 268,435,456 (256 MiB). An upload
-   * may always hold two parts of its current size.
+   * Bytes held for parts that fill, wait or are in flight. Default 268,435,456 (256 MiB), or a
+   * quarter of what the process may use where a container limits that, if that is less. An upload may
+   * always hold two parts of its current size.
    */
   readonly memoryLimit?: number | undefined
 }
@@ -80,11 +81,23 @@ export const BASE_URL = 'https://api.frame.io'
 /** PUTs in flight over all uploads of a client, unless told otherwise. */
 export const DEFAULT_CAP = 64
 
+/**
+ * The smaller of 256 MiB and a quarter of what the process may use, but at least two parts: a
+ * container's limit would end the process, without a word.
+ *
+ * @param constrained bytes; 0, or more than any machine has, where there is no limit
+ */
+export const defaultMemoryLimit = (constrained: number): number => {
+  const most = 256 * 2 ** 20
+  const share = constrained > 0 ? Math.floor(constrained / 4) : most
+  return Math.max(2 * LIMITS.minPartSize, Math.min(most, share))
+}
+
 export const DEFAULTS = {
   baseUrl: BASE_URL,
   retry: { giveUpAfter: 600_000, minDelay: 500, maxDelay: 30_000 },
   apiTimeout: 30_000,
-  memoryLimit: 256 * 2 ** 20,
+  memoryLimit: defaultMemoryLimit(process.constrainedMemory()),
   concurrency: DEFAULT_CAP,
 }
 

@@ -2,10 +2,12 @@
  * What users may set for an upload, and what it becomes: partial options in, complete ones out, once.
  * Below this file nothing is optional.
  */
+import { createHash } from 'node:crypto'
 import {
   abortSignal,
   flag,
   integer,
+  invalid,
   object,
   positive,
   refuseUnknown,
@@ -86,6 +88,17 @@ const UPLOAD = [
 const CLIENT = rule<FrameioClient>('a FrameioClient', v => v instanceof FrameioClient)
 const INTEGRITY = rule<'md5'>("'md5', or left out", v => v === 'md5')
 
+const checkIntegrity = (value: unknown): 'md5' | undefined => {
+  const integrity = takeIfGiven('integrity', value, INTEGRITY)
+  if (integrity === undefined) return undefined
+  try {
+    createHash(integrity)
+    return integrity
+  } catch {
+    throw invalid('integrity', value, 'left out where OpenSSL has no MD5, as in FIPS mode')
+  }
+}
+
 /**
  * Complete upload options; those of the connection are resolved by `resolveClientOptions`.
  *
@@ -110,7 +123,7 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
     maxSize: take('maxSize', maxSize, integer(1, maxFilesize, 'bytes')),
     expectedSize: takeIfGiven('expectedSize', expectedSize, integer(1, maxFilesize, 'bytes')),
     stallTimeout: take('stallTimeout', stallTimeout, positive('ms')),
-    integrity: takeIfGiven('integrity', integrity, INTEGRITY),
+    integrity: checkIntegrity(integrity),
     warnIfNotStreamable: take('warnIfNotStreamable', warnIfNotStreamable, flag),
     signal: takeIfGiven('signal', signal, abortSignal),
     limits,

@@ -17,6 +17,7 @@ import { partPlan } from './part-plan.ts'
 import { Splitter } from './splitter.ts'
 import { StreamabilityCheck } from './streamable.ts'
 import { noCounts, Transfer, type TransferListener } from './transfer.ts'
+import { notStreamable, partsOutgrowMemory } from './warnings.ts'
 
 /** Longest the source may go on without giving the event loop a turn, in bytes. */
 const BYTES_PER_TURN = 256 * 2 ** 10
@@ -44,6 +45,10 @@ export class RealtimeUpload extends Writable {
   readonly #unfollow: () => void
   /** The write under way: whoever ends the stream must settle it. */
   #settleWrite: Callback | undefined
+  /** Its chunks, and how far they were taken in. */
+  #chunks: readonly Buffer[] = []
+  #index = 0
+  #offset = 0
   /** Looks at the first bytes, until they have told. */
   #streamability: StreamabilityCheck | undefined
   /** Bytes that may be taken in before it is the others' turn. */
@@ -83,7 +88,8 @@ export class RealtimeUpload extends Writable {
 
   /** What stands at Frame.io; undefined before `finish`. */
   get result(): UploadResult | undefined {
-    return this.#result
+    // Between the last answer and `finish` it can still be destroyed.
+    return this.writableFinished ? this.#result : undefined
   }
 
   /** A snapshot of where the upload stands. */
@@ -94,19 +100,12 @@ export class RealtimeUpload extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
-    this.#settleWrite = callback
-    this.#checkStreamability(chunk)
-    this.#pour([chunk], 0, 0)
+    this.#take([chunk], callback)
   }
 
   override _writev(chunks: { chunk: Buffer }[], callback: Callback): void {
-    this.#settleWrite = callback
-    for (const { chunk } of chunks) this.#checkStreamability(chunk)
-    this.#pour(
-      chunks.map(({ chunk }) => chunk),
-      0,
-      0,
-    )
+    const all = chunks.map(({ chunk }) => chunk)
+    this.#take(all, callback)
   }
 
   override _final(callback: Callback): void {
@@ -119,8 +118,9 @@ export class RealtimeUpload extends Writable {
       return
     }
     this.#transfer.allStored().then(() => {
-      this.#result = { assetId, bytes, parts }
       this.#emit('progress', this.progress)
+      if (this.destroyed) return // By a listener, just now: that is the end then.
+      this.#result = { assetId, bytes, parts }
       callback()
     }, callback)
   }
@@ -131,7 +131,7 @@ export class RealtimeUpload extends Writable {
       assetId: this.#options.assetId,
       bytes: this.#transfer.counts.bytesUploaded,
       parts: this.#transfer.counts.partsUploaded,
-      error: this.#result ? undefined : reason,
+      error: this.result ? undefined : reason,
     }))
     clearTimeout(this.#progressTimer)
     this.#unfollow()
@@ -140,36 +140,54 @@ export class RealtimeUpload extends Writable {
     this.#settle(reason)
   }
 
-  /** Takes the chunks in, from `offset` of the one at `index`; goes on later where it must wait. */
-  #pour(chunks: readonly Buffer[], index: number, offset: number): void {
-    if (this.destroyed) return // _destroy has settled the write.
-    let at = offset
-    for (let i = index; i < chunks.length; i++, at = 0) {
-      const chunk = chunks[i] as Buffer
-      const tooMany = this.#splitter.bytes + chunk.length - at - this.#options.maxSize
+  #take(chunks: readonly Buffer[], callback: Callback): void {
+    this.#settleWrite = callback
+    for (const chunk of chunks) this.#checkStreamability(chunk)
+    this.#chunks = chunks
+    this.#index = 0
+    this.#offset = 0
+    this.#pour()
+  }
+
+  /** Takes in what is left of the write; goes on later where it must wait. */
+  readonly #pour = (): void => {
+    while (!this.destroyed) {
+      const chunk = this.#chunks[this.#index]
+      if (!chunk) {
+        this.#settle()
+        break
+      }
+      const left = chunk.length - this.#offset
+      if (left === 0) {
+        this.#index++
+        this.#offset = 0
+        continue
+      }
+      const tooMany = this.#splitter.bytes + left - this.#options.maxSize
       if (tooMany > 0) {
         this.#settle(this.#tooLarge(tooMany))
-        return
+        break
       }
-      while (at < chunk.length) {
-        // Without turns a source that is always ready would starve the sockets, and other uploads.
-        if (this.#bytesThisTurn === 0) {
-          this.#waitForTurn(chunks, i, at)
-          return
-        }
-        const end = Math.min(chunk.length, at + this.#bytesThisTurn)
-        const taken = this.#splitter.push(chunk, at, end)
-        at += taken
-        this.#bytesThisTurn -= taken
-        if (taken > 0) this.#flowed()
-        if (this.destroyed) return // By a listener, just now.
-        if (at < end) {
-          this.#waitForRoom(chunks, i, at)
-          return
-        }
+      // Without turns a source that is always ready would starve the sockets, and other uploads.
+      if (this.#bytesThisTurn === 0) {
+        this.#transfer.memory.nextTurn(this.#takeTurn)
+        break
+      }
+      const wanted = Math.min(left, this.#bytesThisTurn)
+      const taken = this.#splitter.push(chunk, this.#offset, this.#offset + wanted)
+      this.#offset += taken
+      this.#bytesThisTurn -= taken
+      if (taken > 0) this.#flowed()
+      if (taken < wanted) {
+        this.#waitForRoom()
+        break
       }
     }
-    this.#settle()
+  }
+
+  readonly #takeTurn = (): void => {
+    this.#bytesThisTurn = Math.min(BYTES_PER_TURN, this.#options.partSize)
+    this.#pour()
   }
 
   /** Bytes were taken in. */
@@ -185,25 +203,17 @@ export class RealtimeUpload extends Writable {
     this.#emit(event)
   }
 
-  // The two below are methods of their own for their closures: in #pour these would make the engine
-  // keep what they capture on the heap, for every chunk.
-
-  #waitForTurn(chunks: readonly Buffer[], index: number, offset: number): void {
-    this.#transfer.memory.nextTurn(() => {
-      this.#bytesThisTurn = Math.min(BYTES_PER_TURN, this.#options.partSize)
-      this.#pour(chunks, index, offset)
-    })
-  }
-
   /** The memory is full: the write, and so the source, waits. */
-  #waitForRoom(chunks: readonly Buffer[], index: number, offset: number): void {
-    this.#transfer.memory.whenRoom(() => this.#pour(chunks, index, offset))
+  #waitForRoom(): void {
+    if (this.destroyed) return // By a listener, just now.
+    this.#transfer.memory.whenRoom(this.#pour)
     if (!this.#stalled) this.#stallOrResume('stall')
   }
 
   #settle(error?: Error): void {
     const settle = this.#settleWrite
     this.#settleWrite = undefined
+    this.#chunks = []
     // What the writer's own callback throws must not be caught here, nor in another upload that has
     // just given its memory back.
     if (settle) process.nextTick(settle, error)
@@ -212,7 +222,7 @@ export class RealtimeUpload extends Writable {
   #tooLarge(tooMany: number): RealtimeUploadError {
     const { maxSize, assetId } = this.#options
     const message = `The stream must have at most maxSize (${maxSize}) bytes; received ${maxSize + tooMany} so far`
-    return new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { assetId })
+    return new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { option: 'maxSize', assetId })
   }
 
   #checkStreamability(chunk: Buffer): void {
@@ -220,21 +230,14 @@ export class RealtimeUpload extends Writable {
     const isIndexLast = this.#streamability.push(chunk)
     if (isIndexLast !== undefined) this.#streamability = undefined
     if (!isIndexLast) return
-    this.#emit('warning', {
-      code: 'NOT_STREAMABLE',
-      message:
-        'The file has its index (moov) last: it plays once it is whole, and not at all if the recording is cut off. For ffmpeg: -movflags frag_keyframe+empty_moov+default_base_moof',
-    })
+    this.#emit('warning', notStreamable())
   }
 
   #checkSize(size: number): void {
     const { memoryLimit } = this.#transfer
     if (this.#warned || size <= memoryLimit / 2) return
     this.#warned = true
-    this.#emit('warning', {
-      code: 'PARTS_OUTGROW_MEMORY',
-      message: `Parts are now ${size} bytes, more than half of memoryLimit (${memoryLimit}): up to ${2 * size} bytes are held all the same, and PUTs hardly overlap any more`,
-    })
+    this.#emit('warning', partsOutgrowMemory(size, memoryLimit))
   }
 
   /** Something moved: a progress event is due, unless one is already on its way. */

@@ -191,6 +191,18 @@ t.test('destroy() in a listener, and end() twice', async t => {
   t.equal(seen.order.filter(what => what === 'finish').length, 1)
 })
 
+t.test('a listener of the last progress that throws is the one end', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload, seen } = smallUpload(sandbox)
+  upload.on('progress', ({ bytesUploaded }) => {
+    if (bytesUploaded === 3_000) throw new Error('no more')
+  })
+  upload.end(bytes(3_000))
+  t.match(await endOf(upload), { message: 'no more' })
+  t.equal(upload.result, undefined, 'there is an error, so there is no result')
+  t.notOk(seen.order.includes('finish'))
+})
+
 t.test('the first cause wins when many parts fail', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   sandbox.faults.add({ on: 'put', times: Infinity, do: { status: 501 } })

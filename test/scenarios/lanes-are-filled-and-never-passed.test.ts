@@ -42,6 +42,17 @@ t.test('a call has at most 100 parts, in order, and only the last has the size',
   )
 })
 
+t.test('the window grows with the time that a call takes', async t => {
+  const sandbox = await sandboxFor(t, { latency: { api: 100 } }, SMALL)
+  const { upload } = smallUpload(sandbox, { concurrency: 2 })
+  upload.end(bytes(300_000))
+  t.equal(await endOf(upload), undefined)
+  const calls = sandbox.requests.filter(({ operation }) => operation === 'register')
+  // Twice the lanes at first; more, once it is known how many parts they take meanwhile.
+  t.ok(Number(calls[1]?.partNumbers.length) <= 4)
+  t.ok(calls.length < 40, `${calls.length} calls for 300 parts`)
+})
+
 t.test('when no PUT gets through, no more than 2 × concurrency wait with a URL', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })
