@@ -48,7 +48,7 @@ export const lossy = async (pace: Pace): Promise<Outcome> => {
   return {
     title: 'Lossy',
     about:
-      '2 % of all PUTs are reset somewhere in their bodies; 5 MiB parts, a source that is always ready. The wait before another try is 0.5 to 1 s by default, and keeps its lane.',
+      '2 % of all PUTs are reset somewhere in their bodies; 5 MiB parts, a source that is always ready. The wait before another try is 0.5 to 1 s by default.',
     tables: [
       {
         title: 'With resets',

@@ -17,7 +17,7 @@ export interface Progress {
   /** Parts that have got a presigned URL. */
   readonly partsRegistered: number
   readonly partsUploaded: number
-  /** PUTs in flight, or waiting for another try in their lane. */
+  /** PUTs in flight. */
   readonly partsInFlight: number
   /** Attempts that failed and were followed by another, of calls and PUTs. */
   readonly retries: number

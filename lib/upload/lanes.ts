@@ -71,54 +71,22 @@ export class Lanes {
   }
 
   /**
-   * A part's way through: a lane, which it keeps from one attempt to the next unless there are fewer
-   * now than are in use, and for each attempt one of the client's PUTs.
-   *
-   * @param onLane told when it gets a lane, and when it gives the lane away
+   * Waits for a lane, and for one of the client's PUTs; gives how to leave both. Each attempt enters
+   * anew: a part that waits for another try takes no place from those that could use it.
    */
-  enter(onLane: (isIn: boolean) => void): Passage {
-    return new Passage(this.#limit, this.#options, onLane)
-  }
-}
-
-/** One part's way through the lanes. */
-export class Passage {
-  readonly #lanes: LimitFunction
-  readonly #options: Pick<LanesOptions, 'cap' | 'signal'>
-  readonly #onLane: (isIn: boolean) => void
-  #leaveLane: (() => void) | undefined
-
-  constructor(
-    lanes: LimitFunction,
-    options: Pick<LanesOptions, 'cap' | 'signal'>,
-    onLane: (isIn: boolean) => void,
-  ) {
-    this.#lanes = lanes
-    this.#options = options
-    this.#onLane = onLane
-  }
-
-  /** Waits for all that an attempt needs; gives how to end the attempt. */
-  async start(): Promise<() => void> {
+  async enter(): Promise<() => void> {
     const { cap, signal } = this.#options
-    if (!this.#leaveLane) {
-      this.#leaveLane = await turnIn(this.#lanes, signal)
-      this.#onLane(true)
+    const leaveLane = await turnIn(this.#limit, signal)
+    try {
+      const leaveCap = await turnIn(cap, signal)
+      return () => {
+        leaveCap()
+        leaveLane()
+      }
+    } catch (error) {
+      leaveLane()
+      throw error
     }
-    return turnIn(cap, signal)
-  }
-
-  /** An attempt failed: where there are fewer lanes now than are in use, this one goes. */
-  yield(): void {
-    if (this.#lanes.activeCount > this.#lanes.concurrency) this.leave()
-  }
-
-  /** Gives the lane away. Harmless without one. */
-  leave(): void {
-    if (!this.#leaveLane) return
-    this.#leaveLane()
-    this.#leaveLane = undefined
-    this.#onLane(false)
   }
 }
 

@@ -33,7 +33,7 @@ export interface RegistrarOptions {
 
 export class Registrar {
   readonly #options: RegistrarOptions
-  /** Parts whose URL was lost or expired: their lane is waiting, so they go first. */
+  /** Parts whose URL was lost or expired: they have waited before, so they go first. */
   readonly #again: Waiting[] = []
   readonly #queue: Waiting[] = []
   /** Parts of `#queue` that were sent off and have not left by `startPart`. */

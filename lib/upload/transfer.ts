@@ -132,40 +132,32 @@ export class Transfer {
     }
   }
 
-  async #put(part: Part, url: UploadUrl): Promise<Receipt> {
+  #put(part: Part, url: UploadUrl): Promise<Receipt> {
     const { assetId, filetype } = this.#options
     const { api } = this.#shared
-    let hadLane = false
-    const passage = this.#lanes.enter(isIn => {
-      this.counts.partsInFlight += isIn ? 1 : -1
-      if (isIn && !hadLane) this.#registrar.startPart()
-      hadLane ||= isIn
-    })
-    const context = this.#context('put', [part.number])
-    try {
-      return await putPart({
-        part,
-        url,
-        assetId,
-        filetype,
-        dispatcher: api.dispatcher,
-        renew: () => this.#unlessEnded(this.#registrar.again(part)),
-        start: () => passage.start(),
-        allowed: () => this.#lanes.allowed(part.size),
-        onCut: after => this.#lanes.cut(part.size, after),
-        context: {
-          ...context,
-          retry: api.options.retry,
-          onRetry: (attempt, delay, error) => {
-            this.#slowDown(error)
-            passage.yield()
-            context.onRetry(attempt, delay, error)
-          },
-        },
-      })
-    } finally {
-      passage.leave()
+    let wasInLane = false
+    const start = async () => {
+      const leave = await this.#lanes.enter()
+      if (!wasInLane) this.#registrar.startPart()
+      wasInLane = true
+      this.counts.partsInFlight++
+      return () => {
+        this.counts.partsInFlight--
+        leave()
+      }
     }
+    return putPart({
+      part,
+      url,
+      assetId,
+      filetype,
+      dispatcher: api.dispatcher,
+      renew: () => this.#unlessEnded(this.#registrar.again(part)),
+      start,
+      allowed: () => this.#lanes.allowed(part.size),
+      onCut: after => this.#lanes.cut(part.size, after),
+      context: { ...this.#context('put', [part.number]), retry: api.options.retry },
+    })
   }
 
   async #register(parts: readonly Part[], total: RegisterOptions): Promise<string[]> {
@@ -185,6 +177,7 @@ export class Transfer {
       pulse: this.#pulse,
       onRetry: (attempt, delay, error) => {
         this.counts.retries++
+        if (stage === 'put') this.#slowDown(error)
         const info = { stage, partNumbers, attempt, delay, error }
         const { assetId } = this.#options
         tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
