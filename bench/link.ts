@@ -17,6 +17,8 @@ export interface Link {
   readonly rate: number
   /** What it is made of. */
   readonly made: string
+  /** Makes it carry so many Mbit/s from now on. */
+  narrow(mbit: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -43,6 +45,7 @@ const openWire = async (mbit: number): Promise<Link> => {
     prefix: ['nsenter', '--target', near.pid, '--net'],
     rate: ((mbit * 1e6) / 8) * (SEGMENT / FRAME),
     made: 'two network namespaces and tbf',
+    narrow: mbit => shape(near, mbit),
     close: async () => {
       holder.stdin.end()
       await sink.close()
@@ -52,7 +55,7 @@ const openWire = async (mbit: number): Promise<Link> => {
 
 const openProxy = async (mbit: number, reason: string): Promise<Link> => {
   const sink = await startSink()
-  const rate = (mbit * 1e6) / 8
+  let rate = (mbit * 1e6) / 8
   const target = Number(new URL(sink.url).port)
   let free = 0
   const through = async (chunk: Buffer, out: Socket) => {
@@ -75,6 +78,9 @@ const openProxy = async (mbit: number, reason: string): Promise<Link> => {
     prefix: [],
     rate,
     made: `a proxy that holds bytes back, since ${reason}`,
+    narrow: async mbit => {
+      rate = (mbit * 1e6) / 8
+    },
     close: async () => {
       server.close()
       await sink.close()

@@ -9,16 +9,19 @@ import { parseArgs } from 'node:util'
 import { GiB, type Pace } from './measure.ts'
 import { drawChart, type Goal, type Outcome, render, renderGoals } from './report.ts'
 import { apiLatency } from './scenarios/api-latency.ts'
+import { collapse } from './scenarios/collapse.ts'
 import { finishLag } from './scenarios/finish-lag.ts'
 import { fromAChild } from './scenarios/from-a-child.ts'
 import { lossy } from './scenarios/lossy.ts'
 import { many } from './scenarios/many.ts'
 import { memory } from './scenarios/memory.ts'
+import { smallParts } from './scenarios/small-parts.ts'
 import { start } from './scenarios/start.ts'
 import { throughput } from './scenarios/throughput.ts'
 
 const SCENARIOS: Record<string, (pace: Pace) => Promise<Outcome>> = {
   throughput,
+  'small-parts': smallParts,
   'from-a-child': fromAChild,
   'api-latency': apiLatency,
   'finish-lag': finishLag,
@@ -26,6 +29,7 @@ const SCENARIOS: Record<string, (pace: Pace) => Promise<Outcome>> = {
   many,
   start,
   lossy,
+  collapse,
 }
 
 const { values } = parseArgs({

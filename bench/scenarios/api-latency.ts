@@ -18,7 +18,7 @@ const RATE = 1e9 / 8
 
 /** MiB that each uploads, by latency: less where it takes longer. */
 const SIZES = {
-  library: [1_024, 256, 1_024, 160],
+  library: [4_096, 256, 1_024, 4_096],
   'stream-chunker': [160, 160, 160, 80],
   'naive-loop': [160, 80, 40, 20],
 } as const satisfies Partial<Record<Name, readonly number[]>>
@@ -36,7 +36,7 @@ export const apiLatency = async (pace: Pace): Promise<Outcome> => {
   for (const name of names) {
     for (const [index, latency] of LATENCIES.entries()) {
       const sink = sinks[index]
-      if (!sink || (pace.quick && latency === 1_000)) continue
+      if (!sink) continue
       const bytes = ((SIZES[name][index] ?? 0) * MiB) / (pace.quick ? 16 : 1)
       const job = { url: sink.url, bytes, chunkSize: 64 * KiB, rate: RATE }
       turns[`${name} ${latency}`] = { sink, bytes, run: () => runContestant(name, job) }
@@ -46,7 +46,8 @@ export const apiLatency = async (pace: Pace): Promise<Outcome> => {
   await Promise.all(sinks.map(sink => sink.close()))
 
   const rate = (name: string, latency: number) => sample(runs[`${name} ${latency}`] ?? [], rateOf)
-  const left = median(runs['library 200'] ?? [], rateOf) / median(runs['library 0'] ?? [], rateOf)
+  const left = (latency: number) =>
+    median(runs[`library ${latency}`] ?? [], rateOf) / median(runs['library 0'] ?? [], rateOf)
   return {
     title: 'API latency',
     about: `A source of 1 Gbit/s (119 MiB/s), default options. Every call to the API takes so many ms more.`,
@@ -69,6 +70,9 @@ export const apiLatency = async (pace: Pace): Promise<Outcome> => {
         ours: name === 'library',
       })),
     },
-    goals: [atLeast('API at 200 ms: ≥ 0.9 of the rate at 0 ms', left, 0.9)],
+    goals: [
+      atLeast('API at 200 ms: ≥ 0.9 of the rate at 0 ms', left(200), 0.9),
+      atLeast('API at 1,000 ms: ≥ 0.9 of the rate at 0 ms', left(1_000), 0.9),
+    ],
   }
 }
