@@ -13,7 +13,8 @@ import { aFunction, invalid, object, refuseUnknown, rule, take, takeIfGiven } fr
 import { RealtimeUploadError } from '../errors.ts'
 import type { UploadResult } from '../upload/events.ts'
 import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
-import { type Producer, readDescriptor, startProducer } from './producer.ts'
+import { readDescriptor } from './descriptor.ts'
+import { type Producer, startProducer } from './producer.ts'
 
 /** How a source ended. */
 export interface SourceEnd {
