@@ -4,12 +4,8 @@
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { DEFAULTS } from '../frameio/options.ts'
-import {
-  describeEnd,
-  type SourceEnd,
-  type UploadFromResult,
-  uploadFrom,
-} from '../sources/upload-from.ts'
+import { describeEnd, type SourceEnd } from '../sources/source-end.ts'
+import { type UploadFromResult, uploadFrom } from '../sources/upload-from.ts'
 import { RealtimeUpload } from '../upload/realtime-upload.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'

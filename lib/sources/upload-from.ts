@@ -4,31 +4,16 @@
  * twelfth failed.
  */
 import { ChildProcess } from 'node:child_process'
-import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
-import { StringDecoder } from 'node:string_decoder'
-import { setTimeout as wait } from 'node:timers/promises'
 import { aFunction, invalid, object, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
 import { RealtimeUploadError } from '../errors.ts'
 import type { UploadResult } from '../upload/events.ts'
 import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
 import { readDescriptor } from './descriptor.ts'
 import { type Producer, startProducer } from './producer.ts'
-
-/** How a source ended. */
-export interface SourceEnd {
-  /** Well: a program with exit code 0, a stream without an error? */
-  readonly ok: boolean
-  /** Of a program that ended by itself. */
-  readonly exitCode: number | undefined
-  /** What ended a program that did not. */
-  readonly signal: NodeJS.Signals | undefined
-  /** The last lines a program wrote to its stderr, where that is a pipe; '' elsewhere. */
-  readonly stderr: string
-  /** The error of a stream, or of a program that could not be started. */
-  readonly error: Error | undefined
-}
+import { Program } from './program.ts'
+import { endOfStream, type SourceEnd, sourceFailed } from './source-end.ts'
 
 /**
  * What to do with what arrived when its source failed: `'finalise'` the asset with it, so that
@@ -56,11 +41,6 @@ export interface UploadFromResult extends UploadResult {
   /** How the source ended: look at `source.ok`. */
   readonly source: SourceEnd
 }
-
-/** How long the stderr of a program that has ended is read on, in ms: another may hold it open. */
-const LAST_WORDS = 500
-/** Characters of stderr that are kept. */
-const TAIL = 4_096
 
 /**
  * Uploads everything from a source. The source is a program to be started, or a file descriptor, which
@@ -169,71 +149,6 @@ const errorOf = (stream: Readable): Promise<Error | undefined> =>
     () => undefined,
     error => error,
   )
-
-/** A program, watched from the start: it may end before its stdout does. */
-class Program {
-  readonly #child: ChildProcess
-  readonly #exited: Promise<unknown>
-  #error: Error | undefined
-  readonly #decoder = new StringDecoder('utf8')
-  #stderr = ''
-
-  constructor(child: ChildProcess) {
-    this.#child = child
-    child.stderr?.on('data', (chunk: Buffer | string) => {
-      const text = typeof chunk === 'string' ? chunk : this.#decoder.write(chunk)
-      this.#stderr = (this.#stderr + text).slice(-TAIL)
-    })
-    this.#exited = new Promise<void>(resolve => {
-      child.once('exit', () => resolve())
-      child.on('error', error => {
-        if (child.pid !== undefined) return // A signal that could not be sent, say.
-        this.#error = error
-        resolve()
-      })
-    })
-  }
-
-  /** @param streamError what its stdout ended with */
-  async end(streamError: Error | undefined): Promise<SourceEnd> {
-    await this.#exited
-    const { stderr, exitCode, signalCode } = this.#child
-    if (stderr && !stderr.closed) {
-      const closed = new Promise(resolve => stderr.once('close', resolve))
-      await Promise.race([closed, wait(LAST_WORDS, undefined, { ref: false })])
-      // Nor does it keep this process, whoever holds it open.
-      if (stderr instanceof Socket) stderr.unref()
-    }
-    const error = this.#error ?? streamError
-    return {
-      ok: exitCode === 0 && error === undefined,
-      // Where it could not be started Node makes a number of the reason.
-      exitCode: this.#error ? undefined : (exitCode ?? undefined),
-      signal: signalCode ?? undefined,
-      // A line that was drawn again and again counts once, as it was last.
-      stderr: this.#stderr.replace(/[^\n]*\r(?!\n)/g, '').trim(),
-      error,
-    }
-  }
-}
-
-const endOfStream = (error: Error | undefined): SourceEnd => ({
-  ok: error === undefined,
-  exitCode: undefined,
-  signal: undefined,
-  stderr: '',
-  error,
-})
-
-/** How a source that failed ended, as the end of a sentence. Not exported from the package. */
-export const describeEnd = ({ exitCode, signal, error }: SourceEnd): string =>
-  signal ?? (exitCode === undefined ? String(error?.message) : `exit code ${exitCode}`)
-
-const sourceFailed = (end: SourceEnd): RealtimeUploadError => {
-  const [lastLine] = end.stderr.split('\n').slice(-1)
-  const message = `The source failed: ${describeEnd(end)}${lastLine && ` (${lastLine})`}`
-  return new RealtimeUploadError('ERR_SOURCE_FAILED', message, { cause: end.error })
-}
 
 const checkArguments = (
   source: unknown,
