@@ -2,6 +2,7 @@
  * uploadFrom, with real programs: shells that write, fail, die and linger.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -374,6 +375,10 @@ t.test('where there can be no socket a pipe does', async t => {
   mkdirSync(long)
   const [one, other, third] = [await start(t), await start(t), await start(t)]
   const fourth = await start(t)
+  const reasons: unknown[] = []
+  const hear = (reason: unknown) => void reasons.push(reason)
+  subscribe('frameio-realtime-upload:pair', hear)
+  t.teardown(() => unsubscribe('frameio-realtime-upload:pair', hear))
   for (const [folder, { asset, upload }] of [
     [long, one],
     ['/no/such/folder', other],
@@ -384,6 +389,11 @@ t.test('where there can be no socket a pipe does', async t => {
     t.equal(asset.sha256, longSum().sum)
   }
   t.strictSame(readdirSync(long), [])
+  t.match(
+    reasons,
+    [{ error: { message: /103 bytes/ } }, { error: { code: 'ENOENT' } }],
+    'it tells why',
+  )
   // From a timer: there what cannot be started says so before any promise is settled.
   temporary(t, long)
   const missing = new Promise((resolve, reject) => {

@@ -21,7 +21,8 @@ export const readDescriptor = (fd: number, sink: Writable): Readable => {
     return file
   }
   // `onread` is an option of every socket, but the types know it for those that connect alone.
-  const options = { fd, readable: true, writable: false, onread: readInto(sink, () => socket) }
+  const onread = readInto(sink, () => socket.resume())
+  const options = { fd, readable: true, writable: false, onread }
   const socket: Socket = new Socket(options as SocketConstructorOpts)
   return socket
 }
@@ -29,8 +30,10 @@ export const readDescriptor = (fd: number, sink: Writable): Readable => {
 /**
  * For a socket's `onread`: writes to `sink` what is read, and reads on into the same buffers.
  * `sink` must have copied what it was given when it calls back.
+ *
+ * @param resume lets the socket read on: it stops while all but the last buffer wait for the sink
  */
-export const readInto = (sink: Writable, socket: () => Socket): OnReadOpts => {
+export const readInto = (sink: Writable, resume: () => void): OnReadOpts => {
   const free: Buffer[] = Array.from({ length: BUFFERS }, () => Buffer.allocUnsafeSlow(BUFFER_SIZE))
   let waiting = false
   return {
@@ -40,7 +43,7 @@ export const readInto = (sink: Writable, socket: () => Socket): OnReadOpts => {
         free.push(buffer as Buffer)
         if (!waiting) return
         waiting = false
-        socket().resume()
+        resume()
       })
       // One must be left: the socket asks for its next buffer as soon as this returns.
       waiting = free.length <= 1

@@ -6,9 +6,9 @@
  * connection that was made here, of the kind that `spawn` itself would have made.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { Readable, type Writable } from 'node:stream'
-import { readInto } from './descriptor.ts'
-import { canPair, socketPair } from './socket-pair.ts'
+import { makePair, type Pair } from './socket-pair.ts'
 
 /** A program to be started, whose stdout is the recording. */
 export interface Producer {
@@ -28,29 +28,25 @@ export interface Running {
   readonly stdout: Readable
 }
 
+type OnSpawn = (child: ChildProcess) => void
+
 /**
  * Starts a producer, and writes its stdout to `sink`, which is not ended.
  *
  * @param onSpawn told of it at once
  */
 export const startProducer = async (
-  { command, args = [], options = {}, stdin = 'ignore' }: Producer,
+  producer: Producer,
   sink: Writable,
-  onSpawn: (child: ChildProcess) => void,
+  onSpawn: OnSpawn,
 ): Promise<Running> => {
-  // Where there is no room for it, in a full or a read-only folder, a pipe does, if at a price.
-  const pair = canPair() && (await socketPair(near => readInto(sink, near)).catch(() => false))
-  if (typeof pair === 'boolean') {
-    const child = spawn(command, args, { ...options, stdio: [stdin, 'pipe', 'pipe'] })
-    onSpawn(child)
-    // There is none where not even a pipe could be had; the child tells why.
-    const stdout = child.stdout ?? Readable.from([])
-    stdout.pipe(sink, { end: false })
-    return { child, stdout }
-  }
-  const { near, far } = pair
+  const pair = await makePair(sink)
+  return pair ? throughPair(producer, pair, onSpawn) : throughPipe(producer, sink, onSpawn)
+}
+
+const throughPair = (producer: Producer, { near, far }: Pair, onSpawn: OnSpawn): Running => {
   try {
-    const child = spawn(command, args, { ...options, stdio: [stdin, far, 'pipe'] })
+    const child = spawnInto(producer, far)
     onSpawn(child)
     return { child, stdout: near }
   } catch (error) {
@@ -60,3 +56,18 @@ export const startProducer = async (
     far.destroy() // The child has its own hold of it.
   }
 }
+
+/** At a price: each read takes memory of its own. */
+const throughPipe = (producer: Producer, sink: Writable, onSpawn: OnSpawn): Running => {
+  const child = spawnInto(producer, 'pipe')
+  onSpawn(child)
+  // There is none where not even a pipe could be had; the child tells why.
+  const stdout = child.stdout ?? Readable.from([])
+  stdout.pipe(sink, { end: false })
+  return { child, stdout }
+}
+
+const spawnInto = (
+  { command, args = [], options = {}, stdin = 'ignore' }: Producer,
+  stdout: Socket | 'pipe',
+): ChildProcess => spawn(command, args, { ...options, stdio: [stdin, stdout, 'pipe'] })

@@ -34,6 +34,11 @@ export interface DiagnosticMessages {
     readonly parts: number
     readonly error: Error | undefined
   }
+  /**
+   * Why no pair of sockets could be made for the stdout of a program, which then goes through a pipe,
+   * at three times the processor time; or why the folder it was made in was left behind.
+   */
+  'frameio-realtime-upload:pair': { readonly error: Error }
 }
 
 type Name = keyof DiagnosticMessages
@@ -44,6 +49,7 @@ const channels = {
   'frameio-realtime-upload:retry': channel('frameio-realtime-upload:retry'),
   'frameio-realtime-upload:stall': channel('frameio-realtime-upload:stall'),
   'frameio-realtime-upload:done': channel('frameio-realtime-upload:done'),
+  'frameio-realtime-upload:pair': channel('frameio-realtime-upload:pair'),
 } satisfies Record<Name, unknown>
 
 /** Tells whoever listens; where nobody does, `message` is not even made. */
