@@ -16,7 +16,7 @@ import {
   uploadFrom,
 } from '../lib/index.ts'
 import type { SandboxOptions } from '../lib/sandbox/index.ts'
-import { bytes, endOf, QUICK, sandboxFor, sha256, until } from './support/sandboxes.ts'
+import { bytes, chunked, endOf, QUICK, sandboxFor, sha256, until } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
 
 const MiB = 2 ** 20
@@ -48,6 +48,11 @@ const shell = (script: string) => ({ command: 'sh', args: ['-c', script] })
 
 /** As a ChildProcess that the caller started. */
 const started = (script: string) => spawn('sh', ['-c', script])
+
+async function* endlessSilence() {
+  await new Promise(() => {})
+  yield Buffer.alloc(1)
+}
 
 /** Its text, 20 MiB of it, is never the same for long. */
 const LONG = 'seq 1 3000000'
@@ -211,6 +216,34 @@ t.test('an upload that fails is what is told of a Readable, also with abort', as
   const result = uploadFrom(endless, upload, { onSourceFailure: 'abort' })
   await t.rejects(within(20_000, result), { code: 'ERR_STORAGE_REJECTED' })
   t.equal(endless.destroyed, true)
+})
+
+for (const [kind, silent] of [
+  ['of bytes', () => new PassThrough()],
+  ['of objects', () => new PassThrough({ objectMode: true })],
+  ['that is a generator', () => Readable.from(endlessSilence())],
+] as const) {
+  t.test(`a silent stream ${kind} is destroyed when its upload fails`, async t => {
+    const { upload } = await start(t)
+    const source = silent()
+    const result = uploadFrom(source, upload)
+    upload.destroy(new Error('out of a sudden'))
+    await t.rejects(within(20_000, result), { message: 'out of a sudden' })
+    t.equal(source.destroyed, true)
+  })
+}
+
+t.test('a stream of objects is held back while the memory is full', async t => {
+  const slow = { latency: { storage: 30 } }
+  const { asset, upload } = await start(t, { concurrency: 1, memoryLimit: MiB }, slow)
+  let stalls = 0
+  upload.on('stall', () => stalls++)
+  const data = bytes(20 * MiB)
+  const result = await uploadFrom(Readable.from(chunked(data, 100_000)), upload)
+  t.match(result, { bytes: data.length, source: { ok: true } })
+  t.ok(stalls > 0)
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
 })
 
 t.test('an upload that fails while its program is started ends both', async t => {

@@ -110,9 +110,9 @@ const open = async (
     return { stream, program }
   }
   if (source instanceof Readable) {
-    const bytes = source.readableObjectMode ? bytesOf(source) : source
-    bytes.pipe(upload, { end: false })
-    return flow(bytes)
+    if (source.readableObjectMode) pipeBytes(source, upload)
+    else source.pipe(upload, { end: false })
+    return flow(source)
   }
   if (source instanceof ChildProcess) {
     const stdout = source.stdout as Readable
@@ -130,17 +130,19 @@ const open = async (
   return flowing
 }
 
-/** What is no bytes ends the source: written to the upload it would be an error that nobody catches. */
-const bytesOf = (source: Readable): Readable => {
-  const chunks = async function* () {
-    for await (const chunk of source) {
-      if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
-        throw invalid('source', chunk, 'a stream of bytes or strings')
-      }
-      yield chunk
+/**
+ * What is no bytes ends the source: written to the upload it would be an error that nobody catches. No
+ * stream stands in between, for destroying that would leave alone a source that is silent.
+ */
+const pipeBytes = (source: Readable, upload: RealtimeUpload): void => {
+  source.on('data', (chunk: unknown) => {
+    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
+      source.destroy(invalid('source', chunk, 'a stream of bytes or strings'))
+    } else if (!upload.write(chunk)) {
+      source.pause()
+      upload.once('drain', () => source.resume())
     }
-  }
-  return Readable.from(chunks(), { objectMode: false })
+  })
 }
 
 /** The error that a stream ends with; undefined where all of it came. */
