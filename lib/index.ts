@@ -14,11 +14,11 @@ export { refreshingToken } from './frameio/refreshing-token.ts'
 export type { RefreshingToken, Token } from './frameio/token.ts'
 export type { RetryOptions } from './net/retry.ts'
 export type { Producer } from './sources/producer.ts'
+export type { Descriptor } from './sources/source.ts'
 export type { SourceEnd } from './sources/source-end.ts'
 export type { TeeOptions } from './sources/tee.ts'
 export { tee } from './sources/tee.ts'
 export type {
-  Descriptor,
   OnSourceFailure,
   UploadFromOptions,
   UploadFromResult,

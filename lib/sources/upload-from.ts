@@ -10,9 +10,8 @@ import { aFunction, invalid, object, refuseUnknown, rule, take, takeIfGiven } fr
 import { RealtimeUploadError } from '../errors.ts'
 import type { UploadResult } from '../upload/events.ts'
 import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
-import { readDescriptor } from './descriptor.ts'
-import { type Producer, startProducer } from './producer.ts'
-import { Program } from './program.ts'
+import type { Producer } from './producer.ts'
+import { type Descriptor, openSource, type Source, stop } from './source.ts'
 import { endOfStream, type SourceEnd, sourceFailed } from './source-end.ts'
 
 /**
@@ -29,13 +28,6 @@ export interface UploadFromOptions {
   /** Told of a program that was started here, to pass signals on to it. */
   readonly onStart?: ((program: ChildProcess) => void) | undefined
 }
-
-/** A pipe or a file that is open for reading, such as 0, which is stdin. */
-export interface Descriptor {
-  readonly fd: number
-}
-
-type Source = Producer | Descriptor | ChildProcess | Readable
 
 export interface UploadFromResult extends UploadResult {
   /** How the source ended: look at `source.ok`. */
@@ -65,7 +57,10 @@ export const uploadFrom = async (
   const uploaded = finished(upload)
   uploaded.catch(() => {}) // It is awaited once the source has ended.
   try {
-    const { stream, program } = await open(source, upload, uploaded, options.onStart)
+    const flow = await openSource(source, upload)
+    uploaded.catch(() => stop(flow))
+    const { stream, program, started } = flow
+    if (started) options.onStart?.(started)
     // What failed has ended the source as well, but some cannot be cut off in the middle of a read.
     const error = await unlessFailed(uploaded, errorOf(stream))
     const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
@@ -94,56 +89,6 @@ const unlessFailed = <T>(first: Promise<unknown>, second: Promise<T>): Promise<T
 
 const decide = (onFailure: OnFailure, end: SourceEnd) =>
   typeof onFailure === 'function' ? onFailure(end) : onFailure
-
-/** Lets the bytes of a source flow to the upload, which is not ended. Its failure ends the source. */
-const open = async (
-  source: Source,
-  upload: RealtimeUpload,
-  uploaded: Promise<unknown>,
-  onStart: UploadFromOptions['onStart'],
-) => {
-  const flow = (stream: Readable, program?: Program, started?: ChildProcess) => {
-    uploaded.catch(() => {
-      stream.destroy()
-      started?.kill()
-    })
-    return { stream, program }
-  }
-  if (source instanceof Readable) {
-    if (source.readableObjectMode) pipeBytes(source, upload)
-    else source.pipe(upload, { end: false })
-    return flow(source)
-  }
-  if (source instanceof ChildProcess) {
-    const stdout = source.stdout as Readable
-    stdout.pipe(upload, { end: false })
-    return flow(stdout, new Program(source))
-  }
-  if ('fd' in source) return flow(readDescriptor(source.fd, upload))
-  // Watched from the moment it is spawned: what cannot be started says so in the next one.
-  let program: Program | undefined
-  const { child, stdout } = await startProducer(source, upload, started => {
-    program = new Program(started)
-  })
-  const flowing = flow(stdout, program, child)
-  onStart?.(child)
-  return flowing
-}
-
-/**
- * What is no bytes ends the source: written to the upload it would be an error that nobody catches. No
- * stream stands in between, for destroying that would leave alone a source that is silent.
- */
-const pipeBytes = (source: Readable, upload: RealtimeUpload): void => {
-  source.on('data', (chunk: unknown) => {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
-      source.destroy(invalid('source', chunk, 'a stream of bytes or strings'))
-    } else if (!upload.write(chunk)) {
-      source.pause()
-      upload.once('drain', () => source.resume())
-    }
-  })
-}
 
 /** The error that a stream ends with; undefined where all of it came. */
 const errorOf = (stream: Readable): Promise<Error | undefined> =>
