@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import t from 'tap'
-import { tee } from '../lib/index.ts'
+import { AbortError, tee } from '../lib/index.ts'
 import {
   bytes,
   endOf,
@@ -83,6 +83,30 @@ t.test('an upload that has ended is refused', async t => {
   const { upload } = smallUpload(sandbox)
   await pipeline(sourceOf(DATA, 999), upload)
   t.throws(() => tee(upload), { code: 'ERR_INVALID_OPTION', message: /one that has not ended/ })
+})
+
+t.test('an upload that failed before is what a pipeline is told, or goes without it', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  for (const hasEnded of [false, true]) {
+    const { upload } = smallUpload(sandbox)
+    upload.on('error', () => {})
+    if (hasEnded) upload.end()
+    upload.destroy(new Error('gone'))
+    const end = pipeline(sourceOf(DATA, 999), tee(upload), new PassThrough().resume())
+    t.equal(await within(20_000, failureOf(end)), upload.errored)
+    const file = join(t.testdir(), 'A001.mp4')
+    const through = tee(upload, { onUploadError: 'continue' })
+    await within(20_000, pipeline(sourceOf(DATA, 999), through, createWriteStream(file)))
+    t.ok((await readFile(file)).equals(DATA))
+  }
+})
+
+t.test('an upload that is destroyed without a reason was aborted', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload } = smallUpload(sandbox)
+  const end = pipeline(new PassThrough(), tee(upload), new PassThrough().resume())
+  upload.destroy()
+  t.ok((await within(20_000, failureOf(end))) instanceof AbortError)
 })
 
 t.test('a failure downstream aborts the upload with its reason', async t => {

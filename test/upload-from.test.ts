@@ -3,7 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -52,6 +52,19 @@ const started = (script: string) => spawn('sh', ['-c', script])
 async function* endlessSilence() {
   await new Promise(() => {})
   yield Buffer.alloc(1)
+}
+
+/** How many descriptors this process holds; 0 where the system does not say. */
+const descriptors = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0)
+
+/** Temporary files go to this folder until the test ends. */
+const temporary = (t: Test, folder: string) => {
+  const { TMPDIR } = process.env
+  process.env.TMPDIR = folder
+  t.teardown(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = TMPDIR
+  })
 }
 
 /** Its text, 20 MiB of it, is never the same for long. */
@@ -253,6 +266,74 @@ t.test('an upload that fails while its program is started ends both', async t =>
   await t.rejects(within(20_000, result), { message: 'at once' })
 })
 
+/** A program that leaves a file behind, and whether it ran, or `onStart` was told of it. */
+const telltale = (t: Test) => {
+  const file = join(t.testdir(), 'ran')
+  let isStarted = false
+  const onStart = () => {
+    isStarted = true
+  }
+  const hasRun = () => isStarted || existsSync(file)
+  return { program: { command: 'touch', args: [file] }, options: { onStart }, hasRun }
+}
+
+for (const [name, end] of [
+  ['failed', (upload: RealtimeUpload) => upload.destroy(new Error('gone'))],
+  ['was destroyed', (upload: RealtimeUpload) => upload.destroy()],
+  ['had ended and failed', (upload: RealtimeUpload) => upload.end().destroy(new Error('gone'))],
+] as const) {
+  t.test(
+    `an upload that ${name} before starts no program, and is refused by its error`,
+    async t => {
+      const { upload } = await start(t)
+      const { program, options, hasRun } = telltale(t)
+      end(upload)
+      const error = await failureOf(within(20_000, uploadFrom(program, upload, options)))
+      if (upload.errored) t.equal(error, upload.errored)
+      else t.ok(error instanceof AbortError)
+      t.equal(hasRun(), false)
+      const source = new PassThrough()
+      t.match(await failureOf(uploadFrom(source, upload)), { message: (error as Error).message })
+      t.equal(source.destroyed, true)
+    },
+  )
+}
+
+t.test('an upload whose signal was aborted starts no program', async t => {
+  const { upload } = await start(t, { signal: AbortSignal.abort() })
+  const { program, options, hasRun } = telltale(t)
+  const error = await failureOf(within(20_000, uploadFrom(program, upload, options)))
+  t.ok(error instanceof AbortError)
+  t.equal(error, upload.errored)
+  t.equal(hasRun(), false)
+})
+
+for (const [when, wait] of [
+  ['in the same tick', (call: () => void) => call()],
+  ['while a way for its stdout is made', setImmediate],
+] as const) {
+  t.test(`an upload that is destroyed ${when} starts no program`, async t => {
+    const { upload } = await start(t)
+    const { program, options, hasRun } = telltale(t)
+    const open = descriptors()
+    const failure = failureOf(uploadFrom(program, upload, options))
+    wait(() => upload.destroy())
+    t.ok((await within(20_000, failure)) instanceof AbortError)
+    t.equal(hasRun(), false)
+    await until(() => descriptors() <= open, 'what was opened to be closed')
+  })
+}
+
+t.test('nor does it where there can be no pair of sockets', async t => {
+  temporary(t, '/no/such/folder')
+  const { upload } = await start(t, {}, { storage: 'discard' })
+  const { program, options, hasRun } = telltale(t)
+  const failure = failureOf(uploadFrom(program, upload, options))
+  upload.destroy()
+  t.ok((await within(20_000, failure)) instanceof AbortError)
+  t.equal(hasRun(), false)
+})
+
 t.test('an abort ends a program that is silent', async t => {
   const aborting = new AbortController()
   const { upload } = await start(t, { signal: aborting.signal })
@@ -383,16 +464,6 @@ t.test('options of spawn that make no sense fail before anything runs', async t 
   await t.rejects(uploadFrom(program, upload), { code: 'ERR_INVALID_ARG_TYPE' })
   t.equal(upload.destroyed, true)
 })
-
-/** Temporary files go to this folder until the test ends. */
-const temporary = (t: Test, folder: string) => {
-  const { TMPDIR } = process.env
-  process.env.TMPDIR = folder
-  t.teardown(() => {
-    if (TMPDIR === undefined) delete process.env.TMPDIR
-    else process.env.TMPDIR = TMPDIR
-  })
-}
 
 t.test('nothing is left in the folder for temporary files', async t => {
   const folder = mkdtempSync('/tmp/x')

@@ -9,6 +9,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { Readable, type Writable } from 'node:stream'
 import { makePair, type Pair } from './socket-pair.ts'
+import { reasonOf } from './uploaded.ts'
 
 /** A program to be started, whose stdout is the recording. */
 export interface Producer {
@@ -34,13 +35,21 @@ type OnSpawn = (child: ChildProcess) => void
  * Starts a producer, and writes its stdout to `sink`, which is not ended.
  *
  * @param onSpawn told of it at once
+ * @throws what the sink was destroyed with, before anything is started, or while the way for its
+ *   stdout was made
  */
 export const startProducer = async (
   producer: Producer,
   sink: Writable,
   onSpawn: OnSpawn,
 ): Promise<Running> => {
+  if (sink.destroyed) throw reasonOf(sink)
   const pair = await makePair(sink)
+  if (sink.destroyed) {
+    pair?.near.destroy()
+    pair?.far.destroy()
+    throw reasonOf(sink)
+  }
   return pair ? throughPair(producer, pair, onSpawn) : throughPipe(producer, sink, onSpawn)
 }
 

@@ -3,9 +3,9 @@
  * on whether the upload succeeds.
  */
 import { Transform } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import { object, oneOf, refuseUnknown, take } from '../checks.ts'
 import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
+import { whenUploaded } from './uploaded.ts'
 
 export interface TeeOptions {
   /**
@@ -34,7 +34,7 @@ export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform
   refuseUnknown('', options, ['onUploadError'])
   const { onUploadError = 'stop' } = options
   take('onUploadError', onUploadError, oneOf('stop', 'continue'))
-  const uploaded = finished(upload)
+  const uploaded = whenUploaded(upload)
   const through = new Transform({
     transform(chunk, _encoding, callback) {
       const goOn = () => callback(null, chunk)

@@ -13,6 +13,7 @@ import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
 import type { Producer } from './producer.ts'
 import { type Descriptor, openSource, type Source, stop } from './source.ts'
 import { endOfStream, type SourceEnd, sourceFailed } from './source-end.ts'
+import { whenUploaded } from './uploaded.ts'
 
 /**
  * What to do with what arrived when its source failed: `'finalise'` the asset with it, so that
@@ -54,7 +55,7 @@ export const uploadFrom = async (
   options: UploadFromOptions = {},
 ): Promise<UploadFromResult> => {
   const onFailure = checkArguments(source, upload, options)
-  const uploaded = finished(upload)
+  const uploaded = whenUploaded(upload)
   uploaded.catch(() => {}) // It is awaited once the source has ended.
   try {
     const flow = await openSource(source, upload)

@@ -262,8 +262,10 @@ export class RealtimeUpload extends Writable {
 /** For what takes an upload as an argument. Not exported from the package. */
 export const checkUpload = (upload: unknown): void => {
   if (!(upload instanceof RealtimeUpload)) throw invalid('upload', upload, 'a RealtimeUpload')
-  // It would take nothing in, and then tell of its first stream as if that were this one.
-  if (upload.writableEnded) throw invalid('upload', upload, 'one that has not ended')
+  // It would take nothing in, and then tell of its first stream as if that were this one. Of an upload
+  // that failed its own error is told.
+  const hasFailed = upload.destroyed && upload.result === undefined
+  if (upload.writableEnded && !hasFailed) throw invalid('upload', upload, 'one that has not ended')
 }
 
 type Listener<E extends keyof EventMap> = (...args: EventMap[E]) => void
