@@ -3,6 +3,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { getEventListeners } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -341,6 +342,81 @@ t.test('an abort ends a program that is silent', async t => {
   setTimeout(() => aborting.abort(), 100)
   t.ok((await within(20_000, failure)) instanceof AbortError)
   t.ok((await endOf(upload)) instanceof AbortError)
+})
+
+t.test('an abort ends the wait for a program that has outlived its upload', async t => {
+  const aborting = new AbortController()
+  const { upload } = await start(t, { signal: aborting.signal })
+  let child: ChildProcess | undefined
+  const onStart = (program: ChildProcess) => {
+    child = program
+  }
+  const script = 'echo some bytes; exec >&- sleep 60'
+  const failure = failureOf(uploadFrom(shell(script), upload, { onStart }))
+  await within(20_000, endOf(upload))
+  t.equal(upload.result?.bytes, 11)
+  const gone = new Promise(resolve => child?.once('exit', (_, signal) => resolve(signal)))
+  const reason = new Error('enough')
+  aborting.abort(reason)
+  const error = await within(20_000, failure)
+  t.ok(error instanceof AbortError)
+  t.equal((error as AbortError).cause, reason)
+  t.equal(await within(20_000, gone), 'SIGTERM')
+})
+
+t.test('and of one that the caller has started, which goes on', async t => {
+  const aborting = new AbortController()
+  const { upload } = await start(t, { signal: aborting.signal })
+  const child = started('echo some bytes; exec >&- sleep 60')
+  t.teardown(() => child.kill())
+  const failure = failureOf(uploadFrom(child, upload))
+  await within(20_000, endOf(upload))
+  aborting.abort()
+  t.ok((await within(20_000, failure)) instanceof AbortError)
+  t.equal(child.signalCode, null)
+  t.equal(child.stdout.destroyed, true)
+})
+
+t.test('a signal is followed by many calls without a warning, and let go of', async t => {
+  const aborting = new AbortController()
+  const { signal } = aborting
+  const warnings: Error[] = []
+  const hear = (warning: Error) => void warnings.push(warning)
+  process.on('warning', hear)
+  t.teardown(() => process.off('warning', hear))
+  const children: ChildProcess[] = []
+  const onStart = (program: ChildProcess) => void children.push(program)
+  const uploads = await Promise.all(Array.from({ length: 12 }, () => start(t, { signal })))
+  const script = 'echo x; exec >&- sleep 60'
+  const results = uploads.map(({ upload }) => uploadFrom(shell(script), upload, { onStart }))
+  for (const { upload } of uploads) await within(60_000, endOf(upload))
+  await new Promise(setImmediate)
+  t.equal(getEventListeners(signal, 'abort').length, 1)
+  for (const child of children) child.kill()
+  for (const result of results) t.match((await result).source, { signal: 'SIGTERM' })
+  t.equal(getEventListeners(signal, 'abort').length, 0)
+  t.strictSame(warnings, [])
+})
+
+t.test('a program that closes its stdout without a byte says why when it ends', async t => {
+  const { upload } = await start(t)
+  const script = 'exec >&-; sleep 0.3; echo no camera >&2; exit 1'
+  await t.rejects(within(20_000, uploadFrom(shell(script), upload)), {
+    code: 'ERR_SOURCE_FAILED',
+    message: 'The source failed: exit code 1 (no camera)',
+  })
+})
+
+t.test('and where it does not end soon it is not waited for', async t => {
+  const [one, other] = [await start(t), await start(t)]
+  const child = started('exec >&- sleep 60')
+  t.teardown(() => child.kill())
+  await Promise.all([
+    t.rejects(within(20_000, uploadFrom(child, one.upload)), { code: 'ERR_EMPTY_STREAM' }),
+    t.rejects(within(20_000, uploadFrom(shell('exec >&- sleep 60'), other.upload)), {
+      code: 'ERR_EMPTY_STREAM',
+    }),
+  ])
 })
 
 t.test('a program that closes its stdout early is waited for, and the upload is not', async t => {

@@ -6,12 +6,14 @@
 import { ChildProcess } from 'node:child_process'
 import { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
+import { setTimeout as wait } from 'node:timers/promises'
 import { aFunction, invalid, object, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
-import { RealtimeUploadError } from '../errors.ts'
+import { AbortError, RealtimeUploadError } from '../errors.ts'
+import { followSignal } from '../net/signals.ts'
 import type { UploadResult } from '../upload/events.ts'
-import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
+import { checkUpload, type RealtimeUpload, signalOf } from '../upload/realtime-upload.ts'
 import type { Producer } from './producer.ts'
-import { type Descriptor, openSource, type Source, stop } from './source.ts'
+import { type Descriptor, type Flow, openSource, type Source, stop } from './source.ts'
 import { endOfStream, type SourceEnd, sourceFailed } from './source-end.ts'
 import { whenUploaded } from './uploaded.ts'
 
@@ -35,6 +37,9 @@ export interface UploadFromResult extends UploadResult {
   readonly source: SourceEnd
 }
 
+/** How long a program that closed its stdout without a byte may go on, in ms. */
+const LAST_CHANCE = 3_000
+
 /**
  * Uploads everything from a source. The source is a program to be started, or a file descriptor, which
  * both are read at a third of the processor time that streams take; a `ChildProcess` that runs, of
@@ -47,7 +52,8 @@ export interface UploadFromResult extends UploadResult {
  * @returns once Frame.io has every byte and a program has ended
  * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
  *   failed before its first byte, or `onSourceFailure` says `'abort'`; `ERR_INVALID_OPTION`.
- *   The source is destroyed, and a program that was started here gets a SIGTERM.
+ *   The source is destroyed, and a program that was started here gets a SIGTERM. An `AbortError` when
+ *   the signal of the upload aborts, also where the upload has finished and the program goes on.
  */
 export const uploadFrom = async (
   source: Source,
@@ -57,24 +63,27 @@ export const uploadFrom = async (
   const onFailure = checkArguments(source, upload, options)
   const uploaded = whenUploaded(upload)
   uploaded.catch(() => {}) // It is awaited once the source has ended.
+  let flow: Flow | undefined
   try {
-    const flow = await openSource(source, upload)
-    uploaded.catch(() => stop(flow))
+    flow = await openSource(source, upload)
     const { stream, program, started } = flow
     if (started) options.onStart?.(started)
-    // What failed has ended the source as well, but some cannot be cut off in the middle of a read.
+    // An upload that fails is not waited for: some sources cannot be cut off in the middle of a read.
     const error = await unlessFailed(uploaded, errorOf(stream))
     const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
     // A program may have more to do after its stdout: where it cannot matter it is not waited for.
     const end = onFailure === 'finalise' ? undefined : await unlessFailed(uploaded, ending)
     if (end && !end.ok && decide(onFailure, end) === 'abort') throw sourceFailed(end)
     upload.end()
+    // The upload hears its signal while it lives; the program may outlive it.
+    const signal = signalOf(upload)
     await uploaded.catch(async failure => {
-      const isEmpty = failure instanceof RealtimeUploadError && failure.code === 'ERR_EMPTY_STREAM'
-      throw isEmpty && !(await ending).ok ? sourceFailed(await ending) : failure
+      throw isEmpty(failure) ? await unlessAborted(signal, whyEmpty(failure, ending)) : failure
     })
-    return { ...(upload.result as UploadResult), source: await ending }
+    const result = upload.result as UploadResult
+    return { ...result, source: await unlessAborted(signal, ending) }
   } catch (error) {
+    if (flow) stop(flow)
     upload.destroy(error as Error)
     await uploaded.catch(() => {}) // Nothing is in flight any more when this fails.
     throw error
@@ -87,6 +96,27 @@ const unlessFailed = <T>(first: Promise<unknown>, second: Promise<T>): Promise<T
     first.catch(reject)
     second.then(resolve, reject)
   })
+
+/** What the promise gives, unless the signal aborts before. */
+const unlessAborted = <T>(signal: AbortSignal | undefined, promise: Promise<T>): Promise<T> => {
+  if (!signal) return promise
+  let unfollow = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    const abort = (reason: unknown) => reject(new AbortError(reason))
+    if (signal.aborted) abort(signal.reason)
+    else unfollow = followSignal(signal, abort)
+  })
+  return unlessFailed(aborted, promise).finally(unfollow)
+}
+
+const isEmpty = (error: unknown): error is RealtimeUploadError =>
+  error instanceof RealtimeUploadError && error.code === 'ERR_EMPTY_STREAM'
+
+/** A program of which not a byte came may say why, if it ends soon. */
+const whyEmpty = async (empty: RealtimeUploadError, ending: Promise<SourceEnd>) => {
+  const end = await Promise.race([ending, wait(LAST_CHANCE, undefined, { ref: false })])
+  return end && !end.ok ? sourceFailed(end) : empty
+}
 
 const decide = (onFailure: OnFailure, end: SourceEnd) =>
   typeof onFailure === 'function' ? onFailure(end) : onFailure

@@ -82,6 +82,7 @@ export class RealtimeUpload extends Writable {
     })
     if (resolved.warnIfNotStreamable) this.#streamability = new StreamabilityCheck()
     const abort = (reason: unknown) => void this.destroy(new AbortError(reason))
+    if (signal) signals.set(this, signal)
     this.#unfollow = signal ? followSignal(signal, abort) : () => {}
     if (signal?.aborted) abort(signal.reason)
   }
@@ -258,6 +259,11 @@ export class RealtimeUpload extends Writable {
     }
   }
 }
+
+const signals = new WeakMap<RealtimeUpload, AbortSignal>()
+
+/** For what goes on when its upload is over. Not exported from the package. */
+export const signalOf = (upload: RealtimeUpload): AbortSignal | undefined => signals.get(upload)
 
 /** For what takes an upload as an argument. Not exported from the package. */
 export const checkUpload = (upload: unknown): void => {
