@@ -443,31 +443,69 @@ t.test('an upload that fails while its program is waited for is not waited for',
   await t.rejects(within(20_000, result), { message: 'out of a sudden' })
 })
 
-t.test('callbacks that throw end the upload and the program', async t => {
-  const fail = () => {
+for (const [how, fail] of [
+  [
+    'throw',
+    () => {
+      throw new Error('a mistake')
+    },
+  ],
+  ['reject', async () => Promise.reject(new Error('a mistake'))],
+] as const) {
+  t.test(`callbacks that ${how} end the upload and the program`, async t => {
+    const one = await start(t)
+    const decided = uploadFrom(shell('echo x; exit 1'), one.upload, { onSourceFailure: fail })
+    await t.rejects(within(20_000, decided), { message: 'a mistake' })
+    t.equal(one.upload.closed, true)
+    const other = await start(t)
+    let child: ChildProcess | undefined
+    const onStart = (program: ChildProcess) => {
+      child = program
+      return fail()
+    }
+    const result = uploadFrom(shell('exec sleep 60'), other.upload, { onStart })
+    await t.rejects(within(20_000, result), { message: 'a mistake' })
+    t.equal(other.upload.closed, true)
+    await until(() => child?.signalCode === 'SIGTERM', 'the program to end')
+  })
+}
+
+t.test('a callback that rejects after the upload has finished is told as well', async t => {
+  const { upload } = await start(t)
+  const onStart = async () => {
+    await endOf(upload)
     throw new Error('a mistake')
   }
+  const result = uploadFrom(shell('echo x; exec >&- sleep 60'), upload, { onStart })
+  await t.rejects(within(20_000, result), { message: 'a mistake' })
+})
+
+t.test('a function may take its time to decide, and an upload that fails is not kept', async t => {
   const one = await start(t)
-  const decided = uploadFrom(shell('echo x; exit 1'), one.upload, { onSourceFailure: fail })
-  await t.rejects(decided, { message: 'a mistake' })
-  t.equal(one.upload.closed, true)
-  const other = await start(t)
-  let pid = 0
-  const onStart = (program: ChildProcess) => {
-    pid = program.pid ?? 0
-    fail()
+  const later = async () => {
+    await new Promise(setImmediate)
+    return 'abort' as const
   }
-  await t.rejects(uploadFrom(shell('exec sleep 60'), other.upload, { onStart }), {
-    message: 'a mistake',
-  })
-  t.equal(other.upload.closed, true)
-  await until(() => {
-    try {
-      return !process.kill(pid, 0)
-    } catch {
-      return true
-    }
-  }, 'the program to end')
+  const aborted = uploadFrom(shell('echo x; exit 1'), one.upload, { onSourceFailure: later })
+  await t.rejects(within(20_000, aborted), { code: 'ERR_SOURCE_FAILED' })
+  const { upload } = await start(t)
+  const never = () => {
+    setImmediate(() => upload.destroy(new Error('out of a sudden')))
+    return new Promise<never>(() => {})
+  }
+  const kept = uploadFrom(shell('echo x; exit 1'), upload, { onSourceFailure: never })
+  await t.rejects(within(20_000, kept), { message: 'out of a sudden' })
+})
+
+t.test('a program is told of before its first event', async t => {
+  for (const folder of [undefined, '/no/such/folder']) {
+    if (folder) temporary(t, folder)
+    const { upload } = await start(t, {}, { storage: 'discard' })
+    let spawned = 0
+    const onStart = (program: ChildProcess) => void program.once('spawn', () => spawned++)
+    await uploadFrom(shell('echo x'), upload, { onStart })
+    t.equal(spawned, 1)
+  }
 })
 
 t.test('lines that are drawn again and again count once', async t => {

@@ -23,13 +23,20 @@ import { whenUploaded } from './uploaded.ts'
  */
 export type OnSourceFailure = 'finalise' | 'abort'
 
-type OnFailure = OnSourceFailure | ((end: SourceEnd) => OnSourceFailure)
+type Verdict = OnSourceFailure | PromiseLike<OnSourceFailure>
+type OnFailure = OnSourceFailure | ((end: SourceEnd) => Verdict)
 
 export interface UploadFromOptions {
-  /** Or a function that decides once it is known how the source failed. Default `'finalise'`. */
+  /**
+   * Or a function that decides once it is known how the source failed; it may return a promise. What
+   * it throws is what the call fails with. Default `'finalise'`.
+   */
   readonly onSourceFailure?: OnFailure | undefined
-  /** Told of a program that was started here, to pass signals on to it. */
-  readonly onStart?: ((program: ChildProcess) => void) | undefined
+  /**
+   * Told of a program that was started here, to pass signals on to it. Where it throws, or a promise
+   * that it returns rejects, the program is ended, and that is what the call fails with.
+   */
+  readonly onStart?: ((program: ChildProcess) => unknown) | undefined
 }
 
 export interface UploadFromResult extends UploadResult {
@@ -67,21 +74,25 @@ export const uploadFrom = async (
   try {
     flow = await openSource(source, upload)
     const { stream, program, started } = flow
-    if (started) options.onStart?.(started)
+    // Whatever fails first is told: the upload, or a callback.
+    const going = Promise.all([uploaded, started && tellOf(started, options.onStart)])
     // An upload that fails is not waited for: some sources cannot be cut off in the middle of a read.
-    const error = await unlessFailed(uploaded, errorOf(stream))
+    const error = await unlessFailed(going, errorOf(stream))
     const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
     // A program may have more to do after its stdout: where it cannot matter it is not waited for.
-    const end = onFailure === 'finalise' ? undefined : await unlessFailed(uploaded, ending)
-    if (end && !end.ok && decide(onFailure, end) === 'abort') throw sourceFailed(end)
+    const end = onFailure === 'finalise' ? undefined : await unlessFailed(going, ending)
+    if (end && !end.ok) {
+      const verdict = await unlessFailed(going, decide(onFailure, end))
+      if (verdict === 'abort') throw sourceFailed(end)
+    }
     upload.end()
     // The upload hears its signal while it lives; the program may outlive it.
     const signal = signalOf(upload)
-    await uploaded.catch(async failure => {
+    await unlessFailed(going, uploaded).catch(async failure => {
       throw isEmpty(failure) ? await unlessAborted(signal, whyEmpty(failure, ending)) : failure
     })
-    const result = upload.result as UploadResult
-    return { ...result, source: await unlessAborted(signal, ending) }
+    const outlived = await unlessAborted(signal, unlessFailed(going, ending))
+    return { ...(upload.result as UploadResult), source: outlived }
   } catch (error) {
     if (flow) stop(flow)
     upload.destroy(error as Error)
@@ -118,8 +129,12 @@ const whyEmpty = async (empty: RealtimeUploadError, ending: Promise<SourceEnd>) 
   return end && !end.ok ? sourceFailed(end) : empty
 }
 
-const decide = (onFailure: OnFailure, end: SourceEnd) =>
+const decide = async (onFailure: OnFailure, end: SourceEnd) =>
   typeof onFailure === 'function' ? onFailure(end) : onFailure
+
+/** In the tick in which the program was spawned: none of its events has come yet. */
+const tellOf = async (program: ChildProcess, onStart: UploadFromOptions['onStart']) =>
+  onStart?.(program)
 
 /** The error that a stream ends with; undefined where all of it came. */
 const errorOf = (stream: Readable): Promise<Error | undefined> =>
