@@ -556,6 +556,14 @@ t.test('a stdout that broke is a failure, although its program ended well', asyn
   t.match(await result, { bytes: 11, source: { ok: false, exitCode: 0, error } })
 })
 
+t.test('a stderr that broke costs the last words, and nothing else', async t => {
+  const { upload } = await start(t)
+  const child = started('echo some bytes; sleep 0.5')
+  const result = uploadFrom(child, upload)
+  child.stderr.destroy(new Error('the pipe is torn'))
+  t.match(await result, { bytes: 11, source: { ok: true, stderr: '' } })
+})
+
 t.test('a child that has ended is refused, for Node has thrown away what it wrote', async t => {
   const { upload } = await start(t)
   for (const script of ['echo some bytes; exit 2', 'kill -9 $$']) {

@@ -26,6 +26,8 @@ export class Program {
       const text = typeof chunk === 'string' ? chunk : this.#decoder.write(chunk)
       this.#stderr = (this.#stderr + text).slice(-TAIL)
     })
+    // Its last words are lost then. Unheard that would be an exception that nobody catches.
+    child.stderr?.on('error', () => {})
     this.#exited = new Promise<void>(resolve => {
       child.once('exit', () => resolve())
       child.on('error', error => {
