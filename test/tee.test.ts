@@ -156,6 +156,7 @@ t.test('arguments that make no sense are told by name', async t => {
   t.teardown(() => upload.destroy())
   const call = tee as (...args: unknown[]) => unknown
   for (const [args, message] of [
+    [[], 'upload must be a RealtimeUpload; received undefined'],
     [[new PassThrough()], 'upload must be a RealtimeUpload; received an object (PassThrough)'],
     [[upload, null], 'options must be an object; received null'],
     [

@@ -2,12 +2,23 @@
  * uploadFrom, with real programs: shells that write, fail, die and linger.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { createSocket } from 'node:dgram'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { getEventListeners } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { getEventListeners, once } from 'node:events'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+} from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import {
   AbortError,
@@ -55,8 +66,19 @@ async function* endlessSilence() {
   yield Buffer.alloc(1)
 }
 
-/** How many descriptors this process holds; 0 where the system does not say. */
-const descriptors = () => (existsSync('/proc/self/fd') ? readdirSync('/proc/self/fd').length : 0)
+/** Where some systems list the descriptors that this process holds. */
+const DESCRIPTORS = '/proc/self/fd'
+
+/** How many they are; 0 where the system does not say. */
+const descriptors = () => (existsSync(DESCRIPTORS) ? readdirSync(DESCRIPTORS).length : 0)
+
+const isSocket = (fd: number) => {
+  try {
+    return fstatSync(fd).isSocket()
+  } catch {
+    return false // It was that of the listing itself.
+  }
+}
 
 /** Temporary files go to this folder until the test ends. */
 const temporary = (t: Test, folder: string) => {
@@ -583,8 +605,49 @@ t.test('the environment and the folder of a program can be set', async t => {
 t.test('options of spawn that make no sense fail before anything runs', async t => {
   const { upload } = await start(t)
   const program = { ...shell('echo x'), options: { cwd: 7 as unknown as string } }
-  await t.rejects(uploadFrom(program, upload), { code: 'ERR_INVALID_ARG_TYPE' })
-  t.equal(upload.destroyed, true)
+  await t.rejects(uploadFrom(program, upload), {
+    code: 'ERR_INVALID_OPTION',
+    option: 'source.options.cwd',
+    message: 'source.options.cwd must be a path or a file: URL, without null bytes; received 7',
+  })
+  t.equal(upload.destroyed, false, 'the mistake can be mended')
+})
+
+t.test("what only Node's own spawn refuses is told as what it is", async t => {
+  for (const folder of [undefined, '/no/such/folder']) {
+    const [one, other] = [await start(t), await start(t)]
+    if (folder) temporary(t, folder)
+    const options = { killSignal: 'SIGNONE' as NodeJS.Signals }
+    const open = descriptors()
+    await t.rejects(uploadFrom({ ...shell('echo x'), options }, one.upload), {
+      code: 'ERR_INVALID_OPTION',
+      option: 'source.options',
+      message: /^source.options must be what spawn takes; it says: .*SIGNONE/,
+    })
+    const tooLong = { command: 'true', args: ['x'.repeat(4 * MiB)] }
+    await t.rejects(uploadFrom(tooLong, other.upload), {
+      code: 'ERR_SOURCE_FAILED',
+      message: 'The source failed: spawn E2BIG',
+    })
+    t.equal(one.upload.closed && other.upload.closed, true)
+    await until(() => descriptors() <= open, 'what was opened to be closed')
+  }
+})
+
+t.test('options of spawn that do make sense are passed on', async t => {
+  const { upload } = await start(t)
+  const options = {
+    cwd: pathToFileURL('/'),
+    env: { ...process.env, TAKE: '7', LEFT_OUT: undefined, PORT: 80 as unknown as string },
+    argv0: 'camera',
+    detached: true,
+    timeout: 60_000,
+    killSignal: 'SIGINT' as const,
+    shell: false,
+    signal: new AbortController().signal,
+  }
+  const program = { ...shell('printf %s "$TAKE$PWD$0$PORT"'), options, stdin: 'ignore' as const }
+  t.equal((await uploadFrom(program, upload)).bytes, '7/camera80'.length)
 })
 
 t.test('nothing is left in the folder for temporary files', async t => {
@@ -635,11 +698,53 @@ t.test('where there can be no socket a pipe does', async t => {
   t.equal((await uploadFrom(program, fourth.upload)).bytes, 2)
 })
 
+t.test('a descriptor that cannot be read is told by name, and stays open', async t => {
+  const { upload } = await start(t)
+  const folder = t.testdir({ file: '' })
+  const opened = [openSync(folder, 'r'), openSync(join(folder, 'file'), 'a')] as const
+  const closed = openSync(folder, 'r')
+  t.teardown(() => opened.map(closeSync))
+  closeSync(closed)
+  for (const [fd, received] of [
+    [closed, `${closed} (EBADF)`],
+    [opened[0], `${opened[0]} (a folder)`],
+    [opened[1], `${opened[1]} (EBADF)`],
+  ] as const) {
+    await t.rejects(uploadFrom({ fd }, upload), {
+      code: 'ERR_INVALID_OPTION',
+      option: 'source.fd',
+      message: `source.fd must be a file, pipe or socket open for reading; received ${received}`,
+    })
+  }
+  for (const fd of opened) t.ok(fstatSync(fd))
+  t.equal(upload.destroyed, false)
+})
+
+t.test('a socket that is no stream is a source that failed', async t => {
+  if (!existsSync(DESCRIPTORS)) return t.pass('the system does not say which it is')
+  const sockets = () => readdirSync(DESCRIPTORS).map(Number).filter(isSocket)
+  const before = sockets()
+  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  t.teardown(() => socket.close())
+  await once(socket, 'listening')
+  const fd = sockets().find(found => !before.includes(found)) ?? -1
+  const { upload } = await start(t)
+  await t.rejects(uploadFrom({ fd }, upload), {
+    code: 'ERR_SOURCE_FAILED',
+    message: 'The source failed: Unsupported fd type: UDP',
+    cause: { code: 'ERR_INVALID_FD_TYPE' },
+  })
+  t.equal(upload.closed, true)
+  return undefined
+})
+
 t.test('arguments that make no sense are told by name', async t => {
   const { upload } = await start(t)
   const call = uploadFrom as (...args: unknown[]) => Promise<unknown>
   const child = spawn('true', { stdio: 'ignore' })
+  const plain = 'a string without null bytes'
   for (const [args, message] of [
+    [[], 'upload must be a RealtimeUpload; received undefined'],
     [
       [null, upload],
       'source must be a Readable, a ChildProcess, { command, args } or { fd }; received null',
@@ -649,6 +754,10 @@ t.test('arguments that make no sense are told by name', async t => {
       "source must be a Readable, a ChildProcess, { command, args } or { fd }; received 'ffmpeg'",
     ],
     [
+      [{ args: ['-c', 'x'] }, upload],
+      'source must be a Readable, a ChildProcess, { command, args } or { fd }; received an object (Object)',
+    ],
+    [
       [child, upload],
       'source must be a ChildProcess whose stdout is a pipe; received an object (ChildProcess)',
     ],
@@ -656,6 +765,7 @@ t.test('arguments that make no sense are told by name', async t => {
       [shell('x'), new PassThrough()],
       'upload must be a RealtimeUpload; received an object (PassThrough)',
     ],
+    [[shell('x'), upload, null], 'options must be an object; received null'],
     [
       [shell('x'), upload, { onSourceFailure: 'stop' }],
       "onSourceFailure must be 'finalise', 'abort', or a function that returns one of them; received 'stop'",
@@ -668,4 +778,93 @@ t.test('arguments that make no sense are told by name', async t => {
   ] as const) {
     await t.rejects(call(...args), { code: 'ERR_INVALID_OPTION', message })
   }
+  for (const [source, option, rest] of [
+    [{ fd: '0' }, 'source.fd', "must be an integer from 0 to 2147483647; received '0'"],
+    [{ fd: -1 }, 'source.fd', 'must be an integer from 0 to 2147483647; received -1'],
+    [{ fd: 0, end: 7 }, 'source.end', 'is not an option; there are fd'],
+    [
+      { command: '' },
+      'source.command',
+      `must be a non-empty string without null bytes; received ''`,
+    ],
+    [
+      { command: 'a\0b' },
+      'source.command',
+      String.raw`must be a non-empty string without null bytes; received 'a\x00b'`,
+    ],
+    [
+      { command: ['sh'] },
+      'source.command',
+      'must be a non-empty string without null bytes; received an object (Array)',
+    ],
+    [{ command: 'sh', fd: 0 }, 'source.command', 'is not an option; there are fd'],
+    [
+      { command: 'sh', arguments: ['x'] },
+      'source.arguments',
+      'is not an option; there are command, args, options, stdin',
+    ],
+    [{ command: 'sh', Args: ['x'] }, 'source.Args', 'is not an option; did you mean source.args?'],
+    [
+      { command: 'sh', args: '-c secret' },
+      'source.args',
+      'must be a list of strings; received a string',
+    ],
+    [{ command: 'sh', args: null }, 'source.args', 'must be a list of strings; received null'],
+    [{ command: 'sh', args: ['-c', 7] }, 'source.args[1]', `must be ${plain}; received number`],
+    [
+      { command: 'sh', args: ['secret\0'] },
+      'source.args[0]',
+      `must be ${plain}; received a string with one`,
+    ],
+    [
+      { command: 'sh', stdin: 'pipe' },
+      'source.stdin',
+      "must be 'ignore' or 'inherit'; received 'pipe'",
+    ],
+    [{ command: 'sh', options: null }, 'source.options', 'must be an object; received null'],
+    [
+      { command: 'sh', options: { detatched: true } },
+      'source.options.detatched',
+      /^source.options.detatched is not an option; there are cwd, argv0, /,
+    ],
+    [{ command: 'sh', options: { stdio: 'inherit' } }, 'source.options.stdio', /is not an option/],
+    [
+      { command: 'sh', options: { cwd: 'a\0b' } },
+      'source.options.cwd',
+      String.raw`must be a path or a file: URL, without null bytes; received 'a\x00b'`,
+    ],
+    [
+      { command: 'sh', options: { cwd: new URL('http://a') } },
+      'source.options.cwd',
+      'must be a path or a file: URL, without null bytes; received an object (URL)',
+    ],
+    [
+      { command: 'sh', options: { env: 'A=1' } },
+      'source.options.env',
+      'must be an object; received a string',
+    ],
+    [
+      { command: 'sh', options: { env: { A: 'secret\0' } } },
+      'source.options.env.A',
+      `must be ${plain}; received a string with one`,
+    ],
+    [
+      { command: 'sh', options: { env: { A: { secret: 1 } } } },
+      'source.options.env.A',
+      `must be ${plain}; received object`,
+    ],
+    [
+      { command: 'sh', options: { env: { 'A\0': 'x' } } },
+      'source.options.env',
+      'must be an object of names without null bytes; received a null byte',
+    ],
+    [{ command: 'sh', options: { signal: {} } }, 'source.options.signal', /must be an AbortSignal/],
+    [{ command: 'sh', options: { timeout: -1 } }, 'source.options.timeout', /must be an integer/],
+    [{ command: 'sh', options: { uid: 1.5 } }, 'source.options.uid', /must be an integer/],
+  ] as const) {
+    const message = typeof rest === 'string' ? `${option} ${rest}` : rest
+    await t.rejects(call(source, upload), { code: 'ERR_INVALID_OPTION', option, message })
+  }
+  t.equal(upload.destroyed, false)
+  t.equal((await uploadFrom(shell('echo x'), upload)).bytes, 2, 'a mistake can be mended')
 })

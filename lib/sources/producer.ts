@@ -8,7 +8,9 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { Readable, type Writable } from 'node:stream'
+import { RealtimeUploadError } from '../errors.ts'
 import { makePair, type Pair } from './socket-pair.ts'
+import { endOfStream, sourceFailed } from './source-end.ts'
 import { reasonOf } from './uploaded.ts'
 
 /** A program to be started, whose stdout is the recording. */
@@ -79,4 +81,17 @@ const throughPipe = (producer: Producer, sink: Writable, onSpawn: OnSpawn): Runn
 const spawnInto = (
   { command, args = [], options = {}, stdin = 'ignore' }: Producer,
   stdout: Socket | 'pipe',
-): ChildProcess => spawn(command, args, { ...options, stdio: [stdin, stdout, 'pipe'] })
+): ChildProcess => {
+  try {
+    return spawn(command, args, { ...options, stdio: [stdin, stdout, 'pipe'] })
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    // Node's own rules, such as the names of signals; else the system's, such as for too many arguments.
+    if (!code?.startsWith('ERR_')) throw sourceFailed(endOfStream(error as Error))
+    const text = `source.options must be what spawn takes; it says: ${message}`
+    throw new RealtimeUploadError('ERR_INVALID_OPTION', text, {
+      option: 'source.options',
+      cause: error,
+    })
+  }
+}

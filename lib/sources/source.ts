@@ -8,6 +8,7 @@ import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { readDescriptor } from './descriptor.ts'
 import { type Producer, startProducer } from './producer.ts'
 import { Program } from './program.ts'
+import { endOfStream, sourceFailed } from './source-end.ts'
 
 /** A pipe or a file that is open for reading, such as 0, which is stdin. */
 export interface Descriptor {
@@ -39,14 +40,21 @@ export const openSource = async (source: Source, upload: RealtimeUpload): Promis
     return { stream: stdout, program: new Program(source), started: undefined }
   }
   if ('fd' in source) {
-    const stream = readDescriptor(source.fd, upload)
-    return { stream, program: undefined, started: undefined }
+    return { stream: openDescriptor(source, upload), program: undefined, started: undefined }
   }
   let program: Program | undefined
   const { child, stdout } = await startProducer(source, upload, started => {
     program = new Program(started)
   })
   return { stream: stdout, program, started: child }
+}
+
+const openDescriptor = ({ fd }: Descriptor, upload: RealtimeUpload): Readable => {
+  try {
+    return readDescriptor(fd, upload)
+  } catch (error) {
+    throw sourceFailed(endOfStream(error as Error)) // A socket that is no stream, such as UDP's.
+  }
 }
 
 /** Ends a source; a program that was started here gets a SIGTERM. */

@@ -3,17 +3,17 @@
  * program that died ends like any other, and eleven hours that arrived are worth keeping although the
  * twelfth failed.
  */
-import { ChildProcess } from 'node:child_process'
-import { Readable } from 'node:stream'
+import type { ChildProcess } from 'node:child_process'
+import type { Readable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
-import { aFunction, invalid, object, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
+import { aFunction, object, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { followSignal } from '../net/signals.ts'
 import type { UploadResult } from '../upload/events.ts'
 import { checkUpload, type RealtimeUpload, signalOf } from '../upload/realtime-upload.ts'
-import type { Producer } from './producer.ts'
-import { type Descriptor, type Flow, openSource, type Source, stop } from './source.ts'
+import { checkSource } from './check-source.ts'
+import { type Flow, openSource, type Source, stop } from './source.ts'
 import { endOfStream, type SourceEnd, sourceFailed } from './source-end.ts'
 import { whenUploaded } from './uploaded.ts'
 
@@ -153,19 +153,9 @@ const checkArguments = (
   refuseUnknown('', options, ['onSourceFailure', 'onStart'])
   const { onSourceFailure = 'finalise', onStart } = options
   takeIfGiven('onStart', onStart, aFunction)
-  const { command, fd } = (source ?? {}) as Partial<Producer & Descriptor>
-  const isOther = typeof command === 'string' || Number.isInteger(fd)
-  if (source instanceof ChildProcess) {
-    if (!source.stdout) throw invalid('source', source, 'a ChildProcess whose stdout is a pipe')
-    // Node throws away what nobody had asked for when a child ends.
-    if (source.exitCode !== null || source.signalCode !== null) {
-      throw invalid('source', source, 'a ChildProcess that has not ended: what it wrote is gone')
-    }
-  }
-  if (!isOther && !(source instanceof Readable || source instanceof ChildProcess)) {
-    throw invalid('source', source, 'a Readable, a ChildProcess, { command, args } or { fd }')
-  }
-  return take('onSourceFailure', onSourceFailure, ON_FAILURE)
+  const onFailure = take('onSourceFailure', onSourceFailure, ON_FAILURE)
+  checkSource(source)
+  return onFailure
 }
 
 const ON_FAILURE = rule<OnFailure>(
