@@ -1,12 +1,14 @@
 /**
  * uploadFrom, with real programs: shells that write, fail, die and linger.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { getEventListeners, once } from 'node:events'
 import {
   closeSync,
+  constants,
+  createWriteStream,
   existsSync,
   fstatSync,
   mkdirSync,
@@ -16,6 +18,7 @@ import {
   rmSync,
 } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
@@ -72,13 +75,16 @@ const DESCRIPTORS = '/proc/self/fd'
 /** How many they are; 0 where the system does not say. */
 const descriptors = () => (existsSync(DESCRIPTORS) ? readdirSync(DESCRIPTORS).length : 0)
 
-const isSocket = (fd: number) => {
+const isOpen = (fd: number) => {
   try {
-    return fstatSync(fd).isSocket()
+    return fstatSync(fd) !== undefined
   } catch {
-    return false // It was that of the listing itself.
+    return false
   }
 }
+
+/** The descriptor of the listing itself is closed by then. */
+const isSocket = (fd: number) => isOpen(fd) && fstatSync(fd).isSocket()
 
 /** Temporary files go to this folder until the test ends. */
 const temporary = (t: Test, folder: string) => {
@@ -602,6 +608,32 @@ t.test('the environment and the folder of a program can be set', async t => {
   t.equal((await uploadFrom(program, upload)).bytes, 2)
 })
 
+t.test('no program sees the token, unless it is handed to it', async t => {
+  const { FRAMEIO_TOKEN } = process.env
+  process.env.FRAMEIO_TOKEN = 'fio-u-secret'
+  t.teardown(() => {
+    if (FRAMEIO_TOKEN === undefined) delete process.env.FRAMEIO_TOKEN
+    else process.env.FRAMEIO_TOKEN = FRAMEIO_TOKEN
+  })
+  const script = 'printf %s "$' + '{FRAMEIO_TOKEN-none}$' + '{PATH:+ path}"'
+  const long = join(t.testdir(), 'a'.repeat(100)) // There can be no pair of sockets there.
+  mkdirSync(long)
+  for (const folder of [tmpdir(), long]) {
+    temporary(t, folder)
+    for (const [options, seen] of [
+      [undefined, 'none path'],
+      [{}, 'none path'],
+      [{ cwd: '/', env: undefined }, 'none path'],
+      [{ env: process.env }, 'fio-u-secret path'],
+    ] as const) {
+      const { asset, upload } = await start(t)
+      await uploadFrom({ ...shell(script), options }, upload)
+      await asset.whenUploaded()
+      t.equal(asset.sha256, sha256(Buffer.from(seen)))
+    }
+  }
+})
+
 t.test('options of spawn that make no sense fail before anything runs', async t => {
   const { upload } = await start(t)
   const program = { ...shell('echo x'), options: { cwd: 7 as unknown as string } }
@@ -718,6 +750,33 @@ t.test('a descriptor that cannot be read is told by name, and stays open', async
   }
   for (const fd of opened) t.ok(fstatSync(fd))
   t.equal(upload.destroyed, false)
+})
+
+t.test('a descriptor is closed when it was read to its end', async t => {
+  const folder = t.testdir({ file: 'some bytes' })
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  const [one, other] = [await start(t), await start(t)]
+  const file = openSync(join(folder, 'file'), 'r')
+  t.match(await uploadFrom({ fd: file }, one.upload), { bytes: 10, source: { ok: true } })
+  await until(() => !isOpen(file), 'the file to be closed')
+  const pipe = openSync(join(folder, 'pipe'), constants.O_RDONLY | constants.O_NONBLOCK)
+  const writer = createWriteStream(join(folder, 'pipe'))
+  writer.end('bytes')
+  t.match(await uploadFrom({ fd: pipe }, other.upload), { bytes: 5, source: { ok: true } })
+  await until(() => !isOpen(pipe), 'the pipe to be closed')
+})
+
+t.test('a descriptor is closed when its upload fails, be it silent', async t => {
+  const folder = t.testdir({ file: 'some bytes' })
+  execFileSync('mkfifo', [join(folder, 'pipe')])
+  for (const name of ['file', 'pipe']) {
+    const { upload } = await start(t)
+    const fd = openSync(join(folder, name), 'r+')
+    const result = uploadFrom({ fd }, upload)
+    upload.destroy(new Error('out of a sudden'))
+    await t.rejects(within(20_000, result), { message: 'out of a sudden' })
+    await until(() => !isOpen(fd), `the ${name} to be closed`)
+  }
 })
 
 t.test('a socket that is no stream is a source that failed', async t => {

@@ -18,7 +18,10 @@ export interface Producer {
   /** Its name on the PATH, or its file. */
   readonly command: string
   readonly args?: readonly string[] | undefined
-  /** As `child_process.spawn` takes them, but for `stdio`. */
+  /**
+   * As `child_process.spawn` takes them, but for `stdio`. Where `env` is left out the program gets the
+   * environment of this process without `FRAMEIO_TOKEN`; one that is given is passed on as it is.
+   */
   readonly options?: Omit<SpawnOptions, 'stdio'> | undefined
   /** What its stdin is: nothing, or that of this process. Default `'ignore'`. */
   readonly stdin?: 'ignore' | 'inherit' | undefined
@@ -82,8 +85,9 @@ const spawnInto = (
   { command, args = [], options = {}, stdin = 'ignore' }: Producer,
   stdout: Socket | 'pipe',
 ): ChildProcess => {
+  const env = options.env ?? withoutToken(process.env)
   try {
-    return spawn(command, args, { ...options, stdio: [stdin, stdout, 'pipe'] })
+    return spawn(command, args, { ...options, env, stdio: [stdin, stdout, 'pipe'] })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     // Node's own rules, such as the names of signals; else the system's, such as for too many arguments.
@@ -95,3 +99,7 @@ const spawnInto = (
     })
   }
 }
+
+/** Windows does not tell the cases of names apart. */
+const withoutToken = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([name]) => name.toUpperCase() !== 'FRAMEIO_TOKEN'))

@@ -10,7 +10,11 @@ import { type Producer, startProducer } from './producer.ts'
 import { Program } from './program.ts'
 import { endOfStream, sourceFailed } from './source-end.ts'
 
-/** A pipe or a file that is open for reading, such as 0, which is stdin. */
+/**
+ * A pipe, a socket or a file that is open for reading, such as 0, which is stdin. It belongs to the call
+ * from then on, and is closed when it was read to its end, or when it or the upload failed; but where it
+ * is refused with `ERR_INVALID_OPTION` it stays open.
+ */
 export interface Descriptor {
   readonly fd: number
 }

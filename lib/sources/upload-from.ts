@@ -58,9 +58,11 @@ const LAST_CHANCE = 3_000
  *
  * @returns once Frame.io has every byte and a program has ended
  * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
- *   failed before its first byte, or `onSourceFailure` says `'abort'`; `ERR_INVALID_OPTION`.
- *   The source is destroyed, and a program that was started here gets a SIGTERM. An `AbortError` when
- *   the signal of the upload aborts, also where the upload has finished and the program goes on.
+ *   failed before its first byte, or `onSourceFailure` says `'abort'`. The source is destroyed then, an
+ *   `{ fd }` closed, and a program that was started here gets a SIGTERM. `ERR_INVALID_OPTION`, of which
+ *   nothing comes: source and upload stay as they are.
+ * @throws {AbortError} where the signal of the upload aborts, also when the upload has finished and its
+ *   program goes on
  */
 export const uploadFrom = async (
   source: Source,
