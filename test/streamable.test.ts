@@ -71,6 +71,15 @@ t.test('boxes of every size are passed over', async t => {
   t.equal(verdictOn(Buffer.concat([...head, box('moov', 16)]), 5), false)
 })
 
+t.test('each byte is looked at once, however small the chunks are', async t => {
+  const boxes = Buffer.concat(Array.from({ length: 8_190 }, () => box('free', 8)))
+  const before = process.cpuUsage()
+  t.equal(verdictOn(Buffer.concat([boxes, box('mdat', 16)]), 1), true)
+  // A guard: some 50 ms, and half a minute where all is copied and looked at again at each byte.
+  const { user, system } = process.cpuUsage(before)
+  t.ok(user + system < 5e6, `${(user + system) / 1_000} ms of CPU`)
+})
+
 t.test('what is not certain is not said', async t => {
   t.equal(verdictOn(Buffer.alloc(100_000), 1_000), false, 'zeros')
   t.equal(verdictOn(box('ftyp', 20), 3), undefined, 'too short to tell')
