@@ -566,6 +566,13 @@ t.test('a long stderr is read to its end, and its tail is kept', async t => {
   t.ok(source.stderr.length <= 4_096)
 })
 
+t.test('a last line without end is cut before it becomes a message', async t => {
+  const { upload } = await start(t)
+  const script = String.raw`head -c 9000 /dev/zero | tr '\0' x >&2; exit 1`
+  const error = (await failureOf(uploadFrom(shell(script), upload))) as Error
+  t.equal(error.message, `The source failed: exit code 1 (${'x'.repeat(500)})`)
+})
+
 t.test('an error of a ChildProcess that runs all the same is not its end', async t => {
   const { upload } = await start(t)
   const child = started('sleep 0.2; echo some bytes')

@@ -1,6 +1,6 @@
 /**
- * What a source must be, asked before anything is started or read: what Node itself says comes later,
- * and does not name the option.
+ * What a source must be, asked before anything is started or read: what Node itself says comes
+ * later, and does not name the option.
  */
 import { ChildProcess } from 'node:child_process'
 import { fstatSync, readvSync } from 'node:fs'

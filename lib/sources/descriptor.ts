@@ -1,8 +1,8 @@
 /**
  * Reading into fixed buffers.
  *
- * Node gives each read of a pipe memory of its own, and to collect that takes more time than to send
- * the bytes. A socket with `onread` reads into the same few buffers again and again.
+ * Node gives each read of a pipe memory of its own, and to collect that takes more time than to
+ * send the bytes. A socket with `onread` reads into the same few buffers again and again.
  */
 import { createReadStream, fstatSync } from 'node:fs'
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'

@@ -1,9 +1,9 @@
 /**
  * A program whose stdout is uploaded, read without garbage.
  *
- * A socket with `onread` reads into the same few buffers again and again (see `descriptor.ts`), but the
- * one that `spawn` makes for a child's stdout cannot be told to. So the child is handed one end of a
- * connection that was made here, of the kind that `spawn` itself would have made.
+ * A socket with `onread` reads into the same few buffers again and again (see `descriptor.ts`), but
+ * the one that `spawn` makes for a child's stdout cannot be told to. So the child is handed one end
+ * of a connection that was made here, of the kind that `spawn` itself would have made.
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
@@ -19,8 +19,8 @@ export interface Producer {
   readonly command: string
   readonly args?: readonly string[] | undefined
   /**
-   * As `child_process.spawn` takes them, but for `stdio`. Where `env` is left out the program gets the
-   * environment of this process without `FRAMEIO_TOKEN`; one that is given is passed on as it is.
+   * As `child_process.spawn` takes them, but for `stdio`. Where `env` is left out the program gets
+   * the environment of this process without `FRAMEIO_TOKEN`; one that is given is passed on whole.
    */
   readonly options?: Omit<SpawnOptions, 'stdio'> | undefined
   /** What its stdin is: nothing, or that of this process. Default `'ignore'`. */
@@ -39,7 +39,7 @@ type OnSpawn = (child: ChildProcess) => void
 /**
  * Starts a producer, and writes its stdout to `sink`, which is not ended.
  *
- * @param onSpawn told of it at once
+ * @param onSpawn told of it at once: spawn reports a missing program in the next tick
  * @throws what the sink was destroyed with, before anything is started, or while the way for its
  *   stdout was made
  */
@@ -90,7 +90,7 @@ const spawnInto = (
     return spawn(command, args, { ...options, env, stdio: [stdin, stdout, 'pipe'] })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
-    // Node's own rules, such as the names of signals; else the system's, such as for too many arguments.
+    // Node's own rules, as for names of signals; else the system's, as for too many arguments.
     if (!code?.startsWith('ERR_')) throw sourceFailed(endOfStream(error as Error))
     const text = `source.options must be what spawn takes; it says: ${message}`
     throw new RealtimeUploadError('ERR_INVALID_OPTION', text, {

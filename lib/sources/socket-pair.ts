@@ -22,8 +22,9 @@ export interface Pair {
 const LONGEST_NAME = 103
 
 /**
- * Makes a pair whose near end writes to `sink`, which is not ended. Undefined where there can be none,
- * as in a full or a read-only folder; why is told on the channel `frameio-realtime-upload:pair`.
+ * Makes a pair whose near end writes to `sink`, which is not ended. Undefined where there can be
+ * none, as in a full or a read-only folder; why is told on the channel
+ * `frameio-realtime-upload:pair`.
  */
 export const makePair = async (sink: Writable): Promise<Pair | undefined> => {
   try {

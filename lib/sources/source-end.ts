@@ -29,8 +29,11 @@ export const endOfStream = (error: Error | undefined): SourceEnd => ({
 export const describeEnd = ({ exitCode, signal, error }: SourceEnd): string =>
   signal ?? (exitCode === undefined ? String(error?.message) : `exit code ${exitCode}`)
 
+/** Characters of a program's last line that become part of a message. */
+const LONGEST_LINE = 500
+
 export const sourceFailed = (end: SourceEnd): RealtimeUploadError => {
-  const [lastLine] = end.stderr.split('\n').slice(-1)
+  const lastLine = (end.stderr.split('\n').at(-1) ?? '').slice(0, LONGEST_LINE)
   const message = `The source failed: ${describeEnd(end)}${lastLine && ` (${lastLine})`}`
   return new RealtimeUploadError('ERR_SOURCE_FAILED', message, { cause: end.error })
 }

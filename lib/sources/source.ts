@@ -11,9 +11,9 @@ import { Program } from './program.ts'
 import { endOfStream, sourceFailed } from './source-end.ts'
 
 /**
- * A pipe, a socket or a file that is open for reading, such as 0, which is stdin. It belongs to the call
- * from then on, and is closed when it was read to its end, or when it or the upload failed; but where it
- * is refused with `ERR_INVALID_OPTION` it stays open.
+ * A pipe, a socket or a file that is open for reading, such as 0, which is stdin. It belongs to the
+ * call from then on, and is closed when it was read to its end, or when it or the upload failed;
+ * but where it is refused with `ERR_INVALID_OPTION` it stays open.
  */
 export interface Descriptor {
   readonly fd: number
@@ -68,8 +68,8 @@ export const stop = ({ stream, started }: Flow): void => {
 }
 
 /**
- * What is no bytes ends the source: written to the upload it would be an error that nobody catches. No
- * stream stands in between, for destroying that would leave alone a source that is silent.
+ * What is no bytes ends the source: written to the upload it would be an error that nobody catches.
+ * No stream stands in between, for destroying that would leave alone a source that is silent.
  */
 const pipeBytes = (source: Readable, upload: RealtimeUpload): void => {
   source.on('data', (chunk: unknown) => {

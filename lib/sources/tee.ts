@@ -1,6 +1,6 @@
 /**
- * Bytes go on unchanged while they are uploaded, so that a recording on the local disk does not depend
- * on whether the upload succeeds.
+ * Bytes go on unchanged while they are uploaded, so that a recording on the local disk does not
+ * depend on whether the upload succeeds.
  */
 import { Transform } from 'node:stream'
 import { object, oneOf, refuseUnknown, take } from '../checks.ts'
@@ -9,17 +9,17 @@ import { whenUploaded } from './uploaded.ts'
 
 export interface TeeOptions {
   /**
-   * When the upload fails, `'stop'` fails this stream with the same error, and `'continue'` lets the
-   * bytes go on without it: look at `upload.errored` afterwards. Default `'stop'`.
+   * When the upload fails, `'stop'` fails this stream with the same error, and `'continue'` lets
+   * the bytes go on without it: look at `upload.errored` afterwards. Default `'stop'`.
    */
   readonly onUploadError?: 'stop' | 'continue' | undefined
 }
 
 /**
- * A `Transform` that passes bytes through unchanged and writes them to `upload` as well. It ends when
- * the upload has finished, or failed with `'continue'`. While the upload's memory is full it holds
- * its source, and both wait, until the network is back or the upload gives up (`retry.giveUpAfter`).
- * Destroyed, as by a failure downstream, it aborts the upload.
+ * A `Transform` that passes bytes through unchanged and writes them to `upload` as well. It ends
+ * when the upload has finished, or failed with `'continue'`. While the upload's memory is full it
+ * holds its source, and both wait, until the network is back or the upload gives up
+ * (`retry.giveUpAfter`). Destroyed, as by a failure downstream, it aborts the upload.
  *
  * @example
  * const through = tee(upload, { onUploadError: 'continue' })

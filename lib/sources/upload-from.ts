@@ -1,7 +1,7 @@
 /**
  * From a source to the end of its upload, with an eye on how the source ended: the stdout of a
- * program that died ends like any other, and eleven hours that arrived are worth keeping although the
- * twelfth failed.
+ * program that died ends like any other, and eleven hours that arrived are worth keeping although
+ * the twelfth failed.
  */
 import type { ChildProcess } from 'node:child_process'
 import type { Readable } from 'node:stream'
@@ -28,13 +28,13 @@ type OnFailure = OnSourceFailure | ((end: SourceEnd) => Verdict)
 
 export interface UploadFromOptions {
   /**
-   * Or a function that decides once it is known how the source failed; it may return a promise. What
-   * it throws is what the call fails with. Default `'finalise'`.
+   * Or a function that decides once it is known how the source failed; it may return a promise.
+   * What it throws is what the call fails with. Default `'finalise'`.
    */
   readonly onSourceFailure?: OnFailure | undefined
   /**
-   * Told of a program that was started here, to pass signals on to it. Where it throws, or a promise
-   * that it returns rejects, the program is ended, and that is what the call fails with.
+   * Told of a program that was started here, to pass signals on to it. Where it throws, or a
+   * promise that it returns rejects, the program is ended, and that is what the call fails with.
    */
   readonly onStart?: ((program: ChildProcess) => unknown) | undefined
 }
@@ -48,9 +48,9 @@ export interface UploadFromResult extends UploadResult {
 const LAST_CHANCE = 3_000
 
 /**
- * Uploads everything from a source. The source is a program to be started, or a file descriptor, which
- * both are read at a third of the processor time that streams take; a `ChildProcess` that runs, of
- * which nobody has read the stdout; or any `Readable`.
+ * Uploads everything from a source. The source is a program to be started, or a file descriptor,
+ * which both are read at a third of the processor time that streams take; a `ChildProcess` that
+ * runs, of which nobody has read the stdout; or any `Readable`.
  *
  * @example
  * const { source } = await uploadFrom({ command: 'ffmpeg', args }, upload)
@@ -58,11 +58,11 @@ const LAST_CHANCE = 3_000
  *
  * @returns once Frame.io has every byte and a program has ended
  * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
- *   failed before its first byte, or `onSourceFailure` says `'abort'`. The source is destroyed then, an
- *   `{ fd }` closed, and a program that was started here gets a SIGTERM. `ERR_INVALID_OPTION`, of which
- *   nothing comes: source and upload stay as they are.
- * @throws {AbortError} where the signal of the upload aborts, also when the upload has finished and its
- *   program goes on
+ *   failed before its first byte, or `onSourceFailure` says `'abort'`. The source is destroyed then,
+ *   an `{ fd }` closed, and a program that was started here gets a SIGTERM. `ERR_INVALID_OPTION`
+ *   where an argument is wrong: source and upload stay as they are
+ * @throws {AbortError} where the signal of the upload aborts, also when the upload has finished
+ *   and its program goes on
  */
 export const uploadFrom = async (
   source: Source,
@@ -78,7 +78,7 @@ export const uploadFrom = async (
     const { stream, program, started } = flow
     // Whatever fails first is told: the upload, or a callback.
     const going = Promise.all([uploaded, started && tellOf(started, options.onStart)])
-    // An upload that fails is not waited for: some sources cannot be cut off in the middle of a read.
+    // Not for the end of the source when the upload fails: some cannot be cut off amid a read.
     const error = await unlessFailed(going, errorOf(stream))
     const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
     // A program may have more to do after its stdout: where it cannot matter it is not waited for.
@@ -134,7 +134,7 @@ const whyEmpty = async (empty: RealtimeUploadError, ending: Promise<SourceEnd>) 
 const decide = async (onFailure: OnFailure, end: SourceEnd) =>
   typeof onFailure === 'function' ? onFailure(end) : onFailure
 
-/** In the tick in which the program was spawned: none of its events has come yet. */
+/** spawn reports a missing program in the next tick: until then a listener misses nothing. */
 const tellOf = async (program: ChildProcess, onStart: UploadFromOptions['onStart']) =>
   onStart?.(program)
 

@@ -268,8 +268,8 @@ export const signalOf = (upload: RealtimeUpload): AbortSignal | undefined => sig
 /** For what takes an upload as an argument. Not exported from the package. */
 export const checkUpload = (upload: unknown): void => {
   if (!(upload instanceof RealtimeUpload)) throw invalid('upload', upload, 'a RealtimeUpload')
-  // It would take nothing in, and then tell of its first stream as if that were this one. Of an upload
-  // that failed its own error is told.
+  // It would take nothing in, and then tell of its first stream as if that were this one. An upload
+  // that failed tells its own error.
   const hasFailed = upload.destroyed && upload.result === undefined
   if (upload.writableEnded && !hasFailed) throw invalid('upload', upload, 'one that has not ended')
 }
