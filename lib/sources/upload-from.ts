@@ -60,7 +60,7 @@ const LAST_CHANCE = 3_000
  * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
  *   failed before its first byte, or `onSourceFailure` says `'abort'`. The source is destroyed then,
  *   an `{ fd }` closed, and a program that was started here gets a SIGTERM. `ERR_INVALID_OPTION`
- *   where an argument is wrong: source and upload stay as they are
+ *   where an argument is wrong: then the source stays as it is. In every case the upload is over
  * @throws {AbortError} where the signal of the upload aborts, also when the upload has finished
  *   and its program goes on
  */
@@ -69,11 +69,13 @@ export const uploadFrom = async (
   upload: RealtimeUpload,
   options: UploadFromOptions = {},
 ): Promise<UploadFromResult> => {
-  const onFailure = checkArguments(source, upload, options)
+  checkUpload(upload)
   const uploaded = whenUploaded(upload)
   uploaded.catch(() => {}) // It is awaited once the source has ended.
   let flow: Flow | undefined
   try {
+    const onFailure = checkOptions(options)
+    checkSource(source)
     flow = await openSource(source, upload)
     const { stream, program, started } = flow
     // Whatever fails first is told: the upload, or a callback.
@@ -145,19 +147,12 @@ const errorOf = (stream: Readable): Promise<Error | undefined> =>
     error => error,
   )
 
-const checkArguments = (
-  source: unknown,
-  upload: unknown,
-  options: UploadFromOptions,
-): OnFailure => {
-  checkUpload(upload)
+const checkOptions = (options: UploadFromOptions): OnFailure => {
   object('options', options)
   refuseUnknown('', options, ['onSourceFailure', 'onStart'])
   const { onSourceFailure = 'finalise', onStart } = options
   takeIfGiven('onStart', onStart, aFunction)
-  const onFailure = take('onSourceFailure', onSourceFailure, ON_FAILURE)
-  checkSource(source)
-  return onFailure
+  return take('onSourceFailure', onSourceFailure, ON_FAILURE)
 }
 
 const ON_FAILURE = rule<OnFailure>(
