@@ -4,10 +4,10 @@
 import { mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { EnvHttpProxyAgent } from 'undici'
 import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP } from '../frameio/options.ts'
 import type { Token } from '../frameio/token.ts'
+import { openProxyAgent } from '../net/agents.ts'
 import { listOf } from '../sandbox/files.ts'
 import { type Sandbox, type SandboxAsset, startSandbox } from '../sandbox/index.ts'
 import type { Settings } from './arguments.ts'
@@ -37,7 +37,8 @@ const openAccount = async (settings: Settings, secrets: Secrets): Promise<Target
   const { upload, asset, producer, check } = settings
   const { baseUrl, device, memoryLimit, concurrency = 0, retry } = upload
   const tokens = await tokensOf(settings, secrets)
-  const dispatcher = proxyOf()
+  const proxy = proxyOf()
+  const dispatcher = proxy?.dispatcher
   const connection = { token: tokens.first, baseUrl, device, dispatcher }
   // A program that has not begun can wait a while, and begin when it is sure to be heard. What comes
   // through stdin is running already: there the whole patience is right.
@@ -75,7 +76,7 @@ const openAccount = async (settings: Settings, secrets: Secrets): Promise<Target
           : `Asset ${assetId} stays unfinished.`,
       close: async () => {
         await client.close()
-        await dispatcher?.destroy()
+        await proxy?.close()
       },
     }
   } finally {
@@ -184,5 +185,5 @@ const tokensIn = async (file: string, secrets: Secrets): Promise<Tokens> => {
 const proxyOf = () => {
   const { http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY } = process.env
   const isSet = [http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY].some(Boolean)
-  return isSet ? new EnvHttpProxyAgent() : undefined
+  return isSet ? openProxyAgent() : undefined
 }

@@ -3,8 +3,9 @@
  * what a refusal becomes. Which calls there are stands in client.ts.
  */
 import { setMaxListeners } from 'node:events'
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from '../errors.ts'
+import { type OwnAgent, openAgent } from '../net/agents.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { type Answer, exchange } from '../net/http.ts'
 import { Failure, Pulse, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
@@ -58,7 +59,7 @@ const readRateLimit = ({ headers }: Answer): RateLimit => ({
 export class Api {
   readonly options: ResolvedClientOptions
   readonly dispatcher: Dispatcher
-  readonly #own: Agent | undefined
+  readonly #own: OwnAgent | undefined
   readonly #token: TokenSource
   readonly #gate: RateGate
   readonly #closing: AbortController
@@ -66,8 +67,9 @@ export class Api {
   /** @param lender whose connections, token and gate to use, as far as `overrides` leaves them */
   constructor(options: ResolvedClientOptions, lender?: Api, overrides: ConnectionOptions = {}) {
     this.options = options
-    this.#own = options.dispatcher || lender ? undefined : new Agent()
-    this.dispatcher = options.dispatcher ?? lender?.dispatcher ?? (this.#own as Agent)
+    const given = options.dispatcher ?? lender?.dispatcher
+    this.#own = given ? undefined : openAgent()
+    this.dispatcher = given ?? (this.#own as OwnAgent).dispatcher
     const sameToken = lender && overrides.token === undefined
     this.#token = sameToken ? lender.#token : new TokenSource(options.token)
     this.#gate = sameToken && overrides.baseUrl === undefined ? lender.#gate : new RateGate()
@@ -90,7 +92,7 @@ export class Api {
     this.#closing.abort(
       new RealtimeUploadError('ERR_CLIENT_CLOSED', 'The FrameioClient was closed'),
     )
-    await this.#own?.destroy()
+    await this.#own?.close()
   }
 
   /** @throws {RealtimeUploadError} as the README's table says; the signal's reason when it aborts */

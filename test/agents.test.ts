@@ -1,0 +1,136 @@
+import { spawn } from 'node:child_process'
+import dns from 'node:dns'
+import { once } from 'node:events'
+import net from 'node:net'
+import { setTimeout as wait } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { type OwnAgent, openAgent, openProxyAgent } from '../lib/net/agents.ts'
+import { type Exchange, exchange } from '../lib/net/http.ts'
+import { failureOf, serve, serveRaw, within } from './support/servers.ts'
+
+/** One request by an agent of ours. */
+const ask = ({ dispatcher }: OwnAgent, url: string, options: Partial<Exchange> = {}) =>
+  exchange({
+    dispatcher,
+    method: 'GET',
+    url,
+    headers: {},
+    body: null,
+    signal: new AbortController().signal,
+    allowed: () => 20_000,
+    readAtMost: 1_000,
+    what: 'Asking failed',
+    details: {},
+    ...options,
+  })
+
+/** Names are looked up by `lookup` while the test runs. */
+const lookUpBy = (t: Test, lookup: (found: (addresses: dns.LookupAddress[]) => void) => void) => {
+  const { lookup: original } = dns
+  t.teardown(() => {
+    dns.lookup = original
+  })
+  dns.lookup = ((_name: string, _options: object, found: LookUp) =>
+    lookup(addresses => found(null, addresses))) as typeof dns.lookup
+}
+type LookUp = (error: null, addresses: dns.LookupAddress[]) => void
+
+/** What an agent's connections are made with, while the test runs. */
+const connectingOf = (t: Test) => {
+  const seen: net.TcpNetConnectOpts[] = []
+  const { connect } = net
+  t.teardown(() => {
+    net.connect = connect
+  })
+  net.connect = ((options: net.TcpNetConnectOpts) => {
+    seen.push(options)
+    return connect(options)
+  }) as typeof net.connect
+  return seen
+}
+
+const PATIENT = { autoSelectFamily: true, autoSelectFamilyAttemptTimeout: 2_000 }
+
+t.test('every agent of ours gives an address two seconds to connect', async t => {
+  const { url } = await serve(t, res => res.end())
+  const proxy = await serveRaw(t, socket => {
+    socket.once('data', () => socket.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n'))
+  })
+  for (const [variable, value] of [
+    ['http_proxy', proxy.url],
+    ['no_proxy', 'direct.test'],
+  ] as const) {
+    const before = process.env[variable]
+    process.env[variable] = value
+    t.teardown(() => {
+      if (before === undefined) delete process.env[variable]
+      else process.env[variable] = before
+    })
+  }
+  lookUpBy(t, found => found([{ address: '127.0.0.1', family: 4 }]))
+  const [own, proxied] = [openAgent(), openProxyAgent()]
+  t.teardown(() => Promise.all([own.close(), proxied.close()]))
+  const seen = connectingOf(t)
+  await ask(own, url)
+  t.match(seen, [{ ...PATIENT, port: new URL(url).port }])
+  await ask(proxied, url.replace('127.0.0.1', 'direct.test'))
+  t.match(seen[1], { ...PATIENT, host: 'direct.test' }, 'past the proxy')
+  await failureOf(ask(proxied, url))
+  t.match(seen[2], { ...PATIENT, port: new URL(proxy.url).port }, 'to the proxy')
+})
+
+/**
+ * A server whose kernel answers nobody for the moment: it is stopped, and its queue of connections
+ * is full. Once it goes on, the kernel takes who asks again, which a kernel does after a second.
+ */
+const deafServer = async (t: Test) => {
+  const program = `
+    const server = require('node:net').createServer(socket => {
+      socket.on('error', () => {})
+      socket.on('data', () => socket.end('HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n'))
+    })
+    server.listen({ port: 0, host: '127.0.0.2', backlog: 1 }, () => console.log(server.address().port))`
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const fillers: net.Socket[] = []
+  t.teardown(() => {
+    child.kill('SIGKILL')
+    for (const filler of fillers) filler.destroy()
+  })
+  const [line] = await once(child.stdout, 'data')
+  const port = Number(line)
+  child.kill('SIGSTOP')
+  for (let isFull = false; !isFull; ) {
+    const filler = net.connect(port, '127.0.0.2').on('error', () => {})
+    fillers.push(filler)
+    isFull = await Promise.race([once(filler, 'connect').then(() => false), wait(150, true)])
+    if (isFull) filler.destroy()
+  }
+  return { port, resume: () => child.kill('SIGCONT') }
+}
+
+const skip = process.platform !== 'linux' && 'it needs the queue of connections of Linux'
+
+t.test(
+  'an address that takes a second is not left for one that leads nowhere',
+  { skip },
+  async t => {
+    lookUpBy(t, found =>
+      found([
+        { address: '127.0.0.2', family: 4 },
+        { address: '127.0.0.3', family: 4 },
+      ]),
+    )
+    // On a busy machine the server may go on too late for the kernel's second question.
+    for (let left = 5; ; left--) {
+      const { port, resume } = await deafServer(t)
+      const agent = openAgent()
+      const answer = ask(agent, `http://two.test:${port}`).catch((error: Error) => error)
+      setTimeout(resume, 400)
+      const end = await within(20_000, answer)
+      await agent.close()
+      if (end instanceof Error && left > 1) continue
+      t.match(end, { status: 200 })
+      return
+    }
+  },
+)
