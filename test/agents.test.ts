@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import dns from 'node:dns'
 import { once } from 'node:events'
 import net from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import { RealtimeUpload } from '../lib/index.ts'
 import { type OwnAgent, openAgent, openProxyAgent } from '../lib/net/agents.ts'
 import { type Exchange, exchange } from '../lib/net/http.ts'
-import { failureOf, serve, serveRaw, within } from './support/servers.ts'
+import { endOf } from './support/sandboxes.ts'
+import { clientFor, failureOf, serve, serveRaw, within } from './support/servers.ts'
 
 /** One request by an agent of ours. */
 const ask = ({ dispatcher }: OwnAgent, url: string, options: Partial<Exchange> = {}) =>
@@ -134,3 +137,102 @@ t.test(
     }
   },
 )
+
+/** A server that takes connections and says nothing: a TLS handshake with it never ends. */
+const silentServer = async (t: Test) => {
+  const { promise: arrived, resolve: arrive } = signalOf()
+  const { promise: gone, resolve: leave } = signalOf()
+  const { url } = await serveRaw(t, socket => {
+    arrive()
+    socket.on('close', leave).resume()
+  })
+  return { url: url.replace('http:', 'https:'), arrived, gone }
+}
+
+const signalOf = () => {
+  let resolve = () => {}
+  const promise = new Promise<void>(done => {
+    resolve = done
+  })
+  return { promise, resolve }
+}
+
+/** Less than the 10 s that undici gives a connection. */
+const SOON = 6_000
+
+t.test('a connection that is being made ends with its client', async t => {
+  const { url, arrived, gone } = await silentServer(t)
+  const client = clientFor(t, url)
+  const call = failureOf(client.getAsset('a1'))
+  await arrived
+  await client.close()
+  t.match(await call, { code: 'ERR_CLIENT_CLOSED' })
+  await within(SOON, gone)
+})
+
+t.test('it ends as early as in the lookup of the name', async t => {
+  const { promise: asked, resolve: look } = signalOf()
+  lookUpBy(t, look)
+  const sockets = socketsOf(t)
+  const agent = openAgent()
+  const call = failureOf(ask(agent, 'http://slow.test'))
+  await asked
+  await agent.close()
+  await call
+  t.strictSame(
+    sockets.map(({ destroyed }) => destroyed),
+    [true],
+  )
+})
+
+/** The sockets that are made while the test runs. */
+const socketsOf = (t: Test) => {
+  const sockets: net.Socket[] = []
+  const keep = (message: unknown) => {
+    sockets.push((message as { socket: net.Socket }).socket)
+  }
+  subscribe('net.client.socket', keep)
+  t.teardown(() => unsubscribe('net.client.socket', keep))
+  return sockets
+}
+
+t.test('a connection that is being made ends with its upload', async t => {
+  for (const shared of [true, false]) {
+    const { url, arrived, gone } = await silentServer(t)
+    const token = 'some-token'
+    const client = shared ? clientFor(t, url) : undefined
+    const upload = new RealtimeUpload({
+      assetId: 'a1',
+      filetype: 'video/mp4',
+      ...(client ? { client } : { token, baseUrl: url }),
+    })
+    upload.end('some bytes')
+    await arrived
+    upload.destroy()
+    t.equal(await endOf(upload), undefined)
+    await within(SOON, gone)
+  }
+})
+
+t.test('a connection that is being made serves the next try, and other requests', async t => {
+  const { url } = await serve(t, res => res.end())
+  const slow = url.replace('127.0.0.1', 'slow.test')
+  const pending: (() => void)[] = []
+  lookUpBy(t, found => pending.push(() => found([{ address: '127.0.0.1', family: 4 }])))
+  const agent = openAgent()
+  t.teardown(() => agent.close())
+  const sockets = socketsOf(t)
+  await failureOf(ask(agent, slow, { allowed: () => 20 }))
+  t.strictSame(
+    sockets.map(({ destroyed }) => destroyed),
+    [false],
+    'not after a deadline',
+  )
+  const ending = new AbortController()
+  const one = failureOf(ask(agent, slow, { signal: ending.signal }))
+  const other = ask(agent, slow)
+  ending.abort(new Error('enough'))
+  t.match(await one, { message: 'enough' })
+  for (const find of pending) find()
+  t.match(await within(20_000, other), { status: 200 }, 'nor while another waits')
+})

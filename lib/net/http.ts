@@ -6,6 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
 import { rule, take } from '../checks.ts'
 import type { ErrorDetails } from '../errors.ts'
+import { requestBy } from './agents.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import { Failure } from './retry.ts'
 import { judgeNetworkError, RULINGS } from './rulings.ts'
@@ -80,7 +81,7 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
         const text = await readText(answer.body, readAtMost)
         return { status: answer.statusCode, headers: answer.headers, text }
       }
-      return unlessStuck(signal, ask())
+      return requestBy(dispatcher, signal, unlessStuck(signal, ask()))
     })
   } catch (error) {
     if (signal.aborted) throw signal.reason
