@@ -1,9 +1,19 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { Dispatcher, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { FrameioClient, type RefreshingTokenOptions, refreshingToken } from '../lib/index.ts'
 import type { Sandbox } from '../lib/sandbox/index.ts'
-import { bytes, endOf, QUICK, SMALL, sandboxFor, shown, smallUpload } from './support/sandboxes.ts'
+import {
+  bytes,
+  endOf,
+  QUICK,
+  SMALL,
+  sandboxFor,
+  shown,
+  smallUpload,
+  until,
+} from './support/sandboxes.ts'
 
 const optionsFor = (sandbox: Sandbox, saved: string[]): RefreshingTokenOptions => ({
   clientId: sandbox.credentials.clientId,
@@ -161,6 +171,22 @@ t.test('what is sent: a form, without a secret where there is none', async t => 
     'client_id=me+%26+you&grant_type=refresh_token&refresh_token=r1',
     'client_id=me+%26+you&grant_type=refresh_token&refresh_token=b',
   ])
+})
+
+t.test('it needs no global dispatcher, which may be that of another undici', async t => {
+  // On Node 26 the one of Node's own undici stands there, and refuses what undici 7 asks of it.
+  class Foreign extends Dispatcher {
+    override dispatch(): boolean {
+      throw new TypeError('opts.dispatcher is not supported by instance methods')
+    }
+  }
+  const before = getGlobalDispatcher()
+  setGlobalDispatcher(new Foreign())
+  t.teardown(() => setGlobalDispatcher(before))
+  const sandbox = await sandboxFor(t)
+  const token = refreshingToken(optionsFor(sandbox, []))
+  t.equal(await token(), sandbox.token)
+  await until(() => sandbox.stats.openSockets === 0, 'its connection to be closed')
 })
 
 t.test('bad options are refused by name, and secrets are not shown', async t => {

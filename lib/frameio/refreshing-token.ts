@@ -2,9 +2,10 @@
  * Access tokens of Camera to Cloud devices and apps that renew themselves, so that a recording of
  * twelve hours outlives its first token without anybody noticing.
  */
-import { type Dispatcher, getGlobalDispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { aFunction, object, refuseUnknown, rule, secret, take } from '../checks.ts'
 import { RealtimeUploadError, redact } from '../errors.ts'
+import { openAgent } from '../net/agents.ts'
 import { type Answer, checkDispatcher, exchange } from '../net/http.ts'
 import { Failure } from '../net/retry.ts'
 import { BASE_URL, checkBaseUrl } from './options.ts'
@@ -25,7 +26,7 @@ export interface RefreshingTokenOptions {
   readonly save: (refreshToken: string) => void | Promise<void>
   /** Frame.io's API: `https`, or `http` on a loopback host. Default `'https://api.frame.io'`. */
   readonly baseUrl?: string | URL | undefined
-  /** An undici `Dispatcher`. It is never closed for you. Default: undici's global one. */
+  /** An undici `Dispatcher`. It is never closed for you. Default: connections of its own. */
   readonly dispatcher?: Dispatcher | undefined
 }
 
@@ -77,7 +78,22 @@ type Settings = Omit<RefreshingTokenOptions, 'baseUrl' | 'dispatcher'> & {
 }
 
 const refresh = async (settings: Settings, refreshToken: string): Promise<Tokens> => {
-  const { url, clientId, clientSecret, dispatcher = getGlobalDispatcher() } = settings
+  if (settings.dispatcher) return refreshBy(settings.dispatcher, settings, refreshToken)
+  // Not undici's global dispatcher: that may be the one of Node's own undici, of another version. And
+  // not one that is kept: refreshes are hours apart, and nobody would ever close it.
+  const agent = openAgent()
+  try {
+    return await refreshBy(agent.dispatcher, settings, refreshToken)
+  } finally {
+    await agent.close()
+  }
+}
+
+const refreshBy = async (
+  dispatcher: Dispatcher,
+  { url, clientId, clientSecret }: Settings,
+  refreshToken: string,
+): Promise<Tokens> => {
   const form = new URLSearchParams({
     client_id: clientId,
     ...(clientSecret !== undefined && { client_secret: clientSecret }),
