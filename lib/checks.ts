@@ -4,7 +4,7 @@
  * option, value, rule.
  */
 import { inspect } from 'node:util'
-import { RealtimeUploadError } from './errors.ts'
+import { cut, RealtimeUploadError, redact } from './errors.ts'
 
 /** What a value must be, in words and as a question. */
 export interface Rule<T> {
@@ -20,7 +20,7 @@ export const rule = <T>(text: string, holds: (value: unknown) => boolean): Rule<
 
 /** Fails with the option, its rule, and the value received: cut short, and of an object its kind. */
 export const invalid = (option: string, value: unknown, text: string): RealtimeUploadError =>
-  refusal(option, kindOf(value) ?? inspect(value).slice(0, 120), text)
+  refusal(option, kindOf(value) ?? cut(redact(inspect(value)), 120), text)
 
 /** As `invalid`, for values that may be secret: `received` says of them what may be said. */
 export const refusal = (option: string, received: string, text: string): RealtimeUploadError =>
@@ -29,10 +29,11 @@ export const refusal = (option: string, received: string, text: string): Realtim
   })
 
 /** What an object is, but never what it holds: that may be a token. */
-const kindOf = (value: unknown) =>
-  typeof value === 'object' && value !== null
-    ? `an object (${value.constructor?.name ?? 'without a prototype'})`
-    : undefined
+const kindOf = (value: unknown) => {
+  if (typeof value !== 'object' || value === null) return undefined
+  const name: unknown = value.constructor?.name
+  return `an object (${typeof name === 'string' ? name : 'without a prototype'})`
+}
 
 /** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` */
 export const take = <T>(option: string, value: unknown, { text, holds }: Rule<T>): T => {

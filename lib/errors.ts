@@ -1,5 +1,6 @@
 /**
- * The one error class, its codes, and the one place where secrets are taken out of text.
+ * The one error class, its codes, and the one place where secrets are taken out of text, and where
+ * what others say is cut short.
  */
 
 /**
@@ -74,10 +75,12 @@ export class RealtimeUploadError extends Error {
   declare readonly attempts?: number
 
   constructor(code: ErrorCode, message: string, { cause, ...details }: ErrorDetails = {}) {
-    super(redact(message), cause === undefined ? undefined : { cause: cleanCause(cause) })
+    const text = cut(redact(message), LONGEST_MESSAGE)
+    super(text, cause === undefined ? undefined : { cause: cleanCause(cause) })
     this.code = code
     for (const [key, value] of Object.entries(details)) {
-      if (value !== undefined) Object.assign(this, { [key]: value })
+      if (value === undefined) continue
+      Object.assign(this, { [key]: typeof value === 'string' ? quote(value) : value })
     }
   }
 }
@@ -92,39 +95,88 @@ export class AbortError extends Error {
   }
 }
 
+/** Characters of what others say that a message may hold. */
+const LONGEST_QUOTE = 500
+/** Characters of a message in all. */
+const LONGEST_MESSAGE = 2_000
+/** Characters of a foreign stack. */
+const LONGEST_STACK = 4_000
+
 /**
  * The text without what must not leave the library: the query of a presigned URL, bearer tokens,
- * and whatever is given as a secret.
+ * and whatever is given as a secret. Each pattern is linear, whatever somebody sends: it ends where
+ * it could begin anew, so no part of a text is looked at again and again.
  */
 export const redact = (text: string, ...secrets: string[]): string =>
   // Whole secrets first: the rules below may know only a part of one for what it is.
   secrets
     .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
-    .replace(/(https?:\/\/[^\s?"'<>]+)\?[^\s"'<>]*/gi, '$1?[redacted]')
+    // What has been redacted stays as it is: with its brackets, what stands right behind would go.
+    .replace(/https?:\/\/[^\s"'<>]*/gi, url => url.replace(/\?(?!\[redacted\]).*/, '?[redacted]'))
     .replace(
-      /(X-Amz-(?:Signature|Security-Token|Credential))(=|%3D)[^\s&"'<>]*/gi,
+      /(X-Amz-(?:Signature|Security-Token|Credential))(=|%3D)(?!\[redacted\])[^\s&"'<>]*/gi,
       '$1$2[redacted]',
     )
     .replace(/\b(Bearer)\s+[^\s"'<>,;]+/gi, '$1 [redacted]')
+
+/**
+ * The beginning of a text. A word that would be cut in two is left out: it may be a token, and of
+ * half a token nobody would see any more that it is one.
+ */
+export const cut = (text: string, most: number): string => {
+  if (text.length <= most) return text
+  let end = most
+  while (end > 0 && TOKEN.test(text.slice(end - 1, end + 1))) end--
+  return `${text.slice(0, end)}… (${text.length} characters)`
+}
+
+/** Two characters of a bearer token (RFC 6750). */
+const TOKEN = /^[\w.~+/=-]{2}$/
+
+/** What others say, fit for a message: without secrets, and cut short. */
+export const quote = (text: string, ...secrets: string[]): string =>
+  cut(redact(text, ...secrets), LONGEST_QUOTE)
+
+/** What a foreign error says, fit for a message; of one that stands for several, what each says. */
+export const describeCause = (error: unknown): string => {
+  const parts: unknown[] = error instanceof AggregateError ? error.errors : []
+  // Where each address of a name failed Node leaves the message of the whole empty.
+  const said = [error, ...parts].map(sayingOf).filter(text => text !== '')
+  return quote(said.join('; ') || textOf((error as { code?: unknown } | undefined)?.code))
+}
+
+const sayingOf = (error: unknown) => redact(textOf(error instanceof Error ? error.message : error))
+
+/** A value as text: of an object not what it holds, nor its own idea of text, for it may have none. */
+const textOf = (value: unknown): string =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function'
+    ? Object.prototype.toString.call(value)
+    : String(value)
 
 /** How deep a chain of causes is copied: some chains are circles. */
 const DEEPEST_CAUSE = 5
 
 /**
- * A copy of a foreign error that keeps its name, message, stack and code, redacted, and drops all
- * else: request objects, headers and URLs hang on such errors and would print with them.
+ * A copy of a foreign error that keeps its name, message, stack and code, redacted and cut short, and
+ * drops all else: request objects, headers and URLs hang on such errors and would print with them.
  */
 export const cleanCause = (cause: unknown, depth = DEEPEST_CAUSE): unknown => {
   if (cause instanceof RealtimeUploadError) return cause
-  if (!(cause instanceof Error)) {
-    // Not what an object holds, nor its own idea of text: it may have none.
-    const isObject = typeof cause === 'object' && cause !== null
-    return redact(isObject ? Object.prototype.toString.call(cause) : String(cause))
-  }
-  const copy = new Error(redact(cause.message))
-  copy.name = cause.name
-  copy.stack = redact(cause.stack ?? copy.message)
-  if ('code' in cause) Object.assign(copy, { code: cause.code })
+  const message = describeCause(cause)
+  if (!(cause instanceof Error)) return message
+  const copy = new Error(message)
+  copy.name = quote(textOf(cause.name))
+  copy.stack = stackOf(cause, message)
+  const { code } = cause as { code?: unknown }
+  if (typeof code === 'number') Object.assign(copy, { code })
+  if (typeof code === 'string') Object.assign(copy, { code: quote(code) })
   if (cause.cause !== undefined && depth > 1) copy.cause = cleanCause(cause.cause, depth - 1)
   return copy
+}
+
+/** The stack with the message as it was cut: a long one would leave no room for the calls. */
+const stackOf = ({ stack, message: whole }: Error, message: string): string => {
+  if (typeof stack !== 'string') return message
+  const hasMessage = typeof whole === 'string' && whole !== ''
+  return cut(redact(hasMessage ? stack.replace(whole, () => message) : stack), LONGEST_STACK)
 }

@@ -799,3 +799,33 @@ t.test('no error shows the token, whatever the server or the network makes of it
   })
   t.notMatch(shown(await failureOf(failing.client.getAsset('a1'))), SECRET)
 })
+
+t.test('an answer of 200 kB holds nobody up, and does not become the message', async t => {
+  const start = performance.now()
+  for (const part of ['http://', 'Bearer ', 'x', 'so much to say ']) {
+    const said = part.repeat(200_000 / part.length)
+    for (const body of [
+      { error: said },
+      { message: said, errors: [{ title: said, detail: said }] },
+    ]) {
+      for (const status of [400, 401, 500]) {
+        const { client } = await answering(t, [[status, body]], {
+          retry: { ...QUICK, giveUpAfter: 0 },
+        })
+        const error = (await failureOf(client.getAsset('a1'))) as RealtimeUploadError
+        t.equal(error.statusCode, status)
+        t.ok(error.message.length < 800, `${status}: ${error.message.length} characters`)
+      }
+    }
+  }
+  // With a pattern that looks again and again each of them took 8 s.
+  t.ok(performance.now() - start < 30_000, 'it does not hang')
+})
+
+t.test('a token function that says much is quoted shortly', async t => {
+  const { client } = await answering(t, [[200, ASSET]], {
+    token: () => Promise.reject(new Error('no vault here; '.repeat(20_000))),
+  })
+  const error = await failureOf(client.getAsset('a1'))
+  t.ok(shown(error).length < 10_000, `${shown(error).length} characters`)
+})

@@ -1,5 +1,12 @@
 import t from 'tap'
-import { AbortError, cleanCause, RealtimeUploadError, redact } from '../lib/errors.ts'
+import {
+  AbortError,
+  cleanCause,
+  describeCause,
+  quote,
+  RealtimeUploadError,
+  redact,
+} from '../lib/errors.ts'
 import { shown } from './support/sandboxes.ts'
 
 const URL_SIGNED =
@@ -43,7 +50,10 @@ t.test('text loses queries of URLs, signatures and bearer tokens', async t => {
     ['"bearer abc"', '"bearer [redacted]"'],
     ['a bear, a token', 'a bear, a token'],
   ]
-  for (const [text, clean] of table) t.equal(redact(text), clean)
+  for (const [text, clean] of table) {
+    t.equal(redact(text), clean)
+    t.equal(redact(`${redact(text)}; more`), `${clean}; more`, 'and once more')
+  }
 })
 
 t.test('a secret is taken out wherever it stands', async t => {
@@ -123,4 +133,84 @@ t.test('a chain of causes that bites its own tail ends', async t => {
   a.cause = b
   const error = new RealtimeUploadError('ERR_UNAUTHORIZED', 'it failed', { cause: a })
   t.match(error, { message: 'it failed', cause: { message: 'a', cause: { message: 'b' } } })
+})
+
+/** What somebody might send to keep a pattern busy. */
+const HOSTILE = [
+  'http://',
+  'https://a/',
+  'https://a/?',
+  'X-Amz-Signature',
+  'X-Amz-Signature=a',
+  'Bearer',
+  'Bearer ',
+  'Bearer  "',
+  'bearer\t\n',
+  ' ',
+  'a',
+]
+
+t.test('a text of any making is redacted in a time that grows as its length does', t => {
+  const start = performance.now()
+  for (const part of HOSTILE) {
+    redact(part.repeat(1_000_000 / part.length))
+    redact(`Bearer${part.repeat(1_000_000 / part.length)}`)
+  }
+  // Some tens of ms. At the pace of a pattern that looks again and again: minutes.
+  t.ok(performance.now() - start < 20_000, 'it does not hang')
+  t.end()
+})
+
+t.test('what others say is cut to some 500 characters, and says how long it was', async t => {
+  const short = 'no such thing; '.repeat(30)
+  t.equal(quote(short), short)
+  const long = quote('no such thing; '.repeat(20_000))
+  t.match(long, /^no such thing; .* \(300000 characters\)$/)
+  t.ok(long.length < 550, `${long.length}`)
+  t.equal(quote('x'.repeat(200_000)), '… (200000 characters)', 'one word may be a secret')
+})
+
+t.test('no cut leaves the half of a secret, which nobody would know for one any more', async t => {
+  const secret = 'fio-u-SECRET.0123456789_abc/def+ghi==~'
+  for (let before = 400; before < 520; before++) {
+    const text = `${'x '.repeat(before / 2)}"${secret}"${' and more'.repeat(100)}`
+    const said = quote(text).replaceAll(secret, '')
+    t.notMatch(said, /fio|SECRET/, `after ${before} characters`)
+    t.notMatch(quote(text, secret), /fio|SECRET/)
+    t.notMatch(quote(text.replace(secret, URL_SIGNED)), /AKIA|5ec4/)
+  }
+})
+
+t.test('the message of an error is bounded, and so are its words', async t => {
+  const { message, storageCode = '' } = new RealtimeUploadError('ERR_SERVER', 'so '.repeat(9_999), {
+    storageCode: 'Slow Down '.repeat(9_999),
+  })
+  t.ok(message.length < 2_100, `${message.length}`)
+  t.ok(storageCode.length < 600, `${storageCode.length}`)
+})
+
+t.test('a foreign error that says much is cut, and its calls are still told', async t => {
+  const { message, stack = '' } = cleanCause(new Error('it says much '.repeat(20_000))) as Error
+  t.ok(message.length < 550, `${message.length}`)
+  t.ok(stack.length < 4_100, `${stack.length}`)
+  t.match(stack, /^Error: it says much .*\n +at .*errors\.test/)
+  const odd = Object.assign(new Error('odd'), { stack: 'line of a stack\n'.repeat(20_000) })
+  t.ok(((cleanCause(odd) as Error).stack ?? '').length < 4_100)
+  t.ok(String(cleanCause('so much '.repeat(20_000))).length < 550)
+})
+
+t.test('an error that stands for several says what each says', async t => {
+  const parts = [new Error('first'), new Error(`second ${URL_SIGNED}`), 'third']
+  const said = 'first; second https://s3.example/parts/1?[redacted]; third'
+  t.equal(describeCause(new AggregateError(parts)), said)
+  t.equal(describeCause(new AggregateError(parts, 'all failed')), `all failed; ${said}`)
+  t.match(cleanCause(new AggregateError(parts)), { name: 'AggregateError', message: said })
+  t.equal(describeCause(Object.assign(new Error(''), { code: 'EPIPE' })), 'EPIPE')
+})
+
+t.test('a foreign error whose fields are of another kind is no trouble', async t => {
+  const fields = { message: {}, name: 7, stack: [], code: { secret: 's3cret' } }
+  const copy = cleanCause(Object.assign(new Error('odd'), fields))
+  t.match(copy, { name: '7', message: '[object Object]' })
+  t.notMatch(shown(copy), /s3cret/)
 })

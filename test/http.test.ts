@@ -118,7 +118,7 @@ t.test('a refused connection is a fault of the network', async t => {
   t.match(details.cause, { code: 'ECONNREFUSED' })
 })
 
-t.test('of a host whose several addresses all refuse, the code is told', async t => {
+t.test('of a host whose several addresses all refuse, each refusal is told', async t => {
   const { url } = await closedPort(t, res => res.end())
   const both = ['127.0.0.1', '127.0.0.2'].map(address => ({ address, family: 4 }))
   const dispatcher = new Agent({
@@ -129,7 +129,9 @@ t.test('of a host whose several addresses all refuse, the code is told', async t
   const { ruling, message, details } = await faultOf(t, request)
   t.ok(details.cause instanceof AggregateError)
   t.strictSame(ruling, RETRY)
-  t.equal(message, 'Asking failed: ECONNREFUSED')
+  const { port } = new URL(url)
+  const refusals = both.map(({ address }) => `connect ECONNREFUSED ${address}:${port}`)
+  t.equal(message, `Asking failed: ${refusals.join('; ')}`)
 })
 
 t.test('a name that is not known is a fault of the network', async t => {

@@ -4,7 +4,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import type { Dispatcher } from 'undici'
-import { type ErrorCode, type ErrorDetails, RealtimeUploadError, redact } from '../errors.ts'
+import { type ErrorCode, type ErrorDetails, quote, RealtimeUploadError } from '../errors.ts'
 import { type OwnAgent, openAgent } from '../net/agents.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { type Answer, exchange } from '../net/http.ts'
@@ -194,7 +194,7 @@ export class Api {
   ): Failure {
     const { status, headers, text } = answer
     const said = readFailure(parseJson(text))
-    const reason = said === undefined ? undefined : redact(said, token)
+    const reason = said === undefined ? undefined : quote(said, token)
     const ruling = judgeApiAnswer(status, said !== undefined)
     const failure = this.#failure(
       ruling,

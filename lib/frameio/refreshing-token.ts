@@ -4,7 +4,7 @@
  */
 import type { Dispatcher } from 'undici'
 import { aFunction, object, refuseUnknown, rule, secret, take } from '../checks.ts'
-import { RealtimeUploadError, redact } from '../errors.ts'
+import { quote, RealtimeUploadError } from '../errors.ts'
 import { openAgent } from '../net/agents.ts'
 import { type Answer, checkDispatcher, exchange } from '../net/http.ts'
 import { Failure } from '../net/retry.ts'
@@ -121,7 +121,7 @@ const refreshBy = async (
   if (answer.status === 200) return readTokens(body)
   const reason = readFailure(body)
   const secrets = [refreshToken, ...(clientSecret === undefined ? [] : [clientSecret])]
-  throw refused(answer, reason && redact(reason, ...secrets))
+  throw refused(answer, reason && quote(reason, ...secrets))
 }
 
 const WHAT = 'Refreshing the token failed'

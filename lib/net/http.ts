@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
 import { rule, take } from '../checks.ts'
-import type { ErrorDetails } from '../errors.ts'
+import { describeCause, type ErrorDetails } from '../errors.ts'
 import { requestBy } from './agents.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import { Failure } from './retry.ts'
@@ -90,10 +90,11 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
       throw new Failure(RULINGS.timeout, message, details, { cutAfter })
     }
     const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
-    const reason =
-      error instanceof Error ? error.message || (error as { code?: string }).code : error
     const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''
-    throw new Failure(ruling, `${what}: ${reason}${why}`, { ...details, cause: error })
+    throw new Failure(ruling, `${what}: ${describeCause(error)}${why}`, {
+      ...details,
+      cause: error,
+    })
   }
 }
 

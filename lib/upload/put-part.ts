@@ -2,6 +2,7 @@
  * One part to one presigned URL: the only file that speaks to S3.
  */
 import type { Dispatcher } from 'undici'
+import { quote } from '../errors.ts'
 import { exchange } from '../net/http.ts'
 import { Failure, type Hold, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
 import { judgeStorageAnswer, RULINGS } from '../net/rulings.ts'
@@ -108,7 +109,7 @@ const putOnce = async (
   }
   const storageCode = readTag(text, 'Code')
   const message = readTag(text, 'Message')
-  const said = [storageCode, message].filter(Boolean).join(': ')
+  const said = quote([storageCode, message].filter(Boolean).join(': '))
   const advice = ADVICE.get(storageCode)
   throw new Failure(
     judgeStorageAnswer(status, storageCode, message),

@@ -93,6 +93,11 @@ const scenarios: Record<string, Scenario> = {
     code: 'ERR_STORAGE_REJECTED',
     expected: { statusCode: 400, storageCode: 'EntityTooLarge', attempts: 1 },
   },
+  'a store that says much': {
+    faults: always('put', { status: 400, body: xml('No'.repeat(9_000), 'so much '.repeat(5_000)) }),
+    code: 'ERR_STORAGE_REJECTED',
+    expected: { statusCode: 400, message: /^.{0,800}$/, storageCode: /^.{0,550}$/ },
+  },
   'access that S3 denies without a reason': {
     faults: always('put', { status: 403, body: xml('AccessDenied') }),
     code: 'ERR_STORAGE_REJECTED',
