@@ -4,6 +4,7 @@ import { Agent } from 'undici'
 import type { ApiRequest, CallContext } from '../lib/frameio/api.ts'
 import { apiOf } from '../lib/frameio/client.ts'
 import { type FrameioClient, type FrameioClientOptions, RealtimeUploadError } from '../lib/index.ts'
+import { LeakyBucket } from '../lib/sandbox/rate-limit.ts'
 import {
   endOf,
   QUICK,
@@ -487,6 +488,19 @@ t.test('a 429 holds all calls of a client, and then they go through', async t =>
   t.match(await Promise.all([first, ...others]), [ASSET, ASSET, ASSET])
   const [refused, ...later] = arrived.map(({ at }) => at)
   for (const at of later) t.ok(at - (refused ?? at) >= 145, 'they waited at the gate together')
+})
+
+t.test('where nothing is said of the rate limit, few calls find it out for all', async t => {
+  const bucket = new LeakyBucket({ limit: 5, window: 500 })
+  let refused = 0
+  const { url } = await serve(t, res => {
+    if (bucket.take()) return json(res, 200, ASSET)
+    refused++
+    return json(res, 429, longShape)
+  })
+  const client = clientFor(t, url, { retry: { ...QUICK, maxDelay: 400 } })
+  await Promise.all(Array.from({ length: 30 }, (_, i) => client.getAsset(`a${i}`)))
+  t.ok(refused <= 40, `${refused} refusals`)
 })
 
 t.test('a 429 for ever ends in ERR_RATE_LIMITED', async t => {

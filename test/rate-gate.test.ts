@@ -1,5 +1,6 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { RateGate } from '../lib/frameio/rate-gate.ts'
+import { until } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
 
 const { signal } = new AbortController()
@@ -8,12 +9,16 @@ const { signal } = new AbortController()
 const upTo = (maxDelay: number) => ({ giveUpAfter: 0, minDelay: 1, maxDelay })
 const HOUR = 3_600_000
 
+/** An answer that says nothing of the rate limit. */
+const UNKNOWN = { remaining: Number.NaN, limit: Number.NaN, window: Number.NaN }
+
 /** A gate that was refused so many times, and is open. */
 const refused = async (times: number) => {
   const gate = new RateGate()
   for (let i = 0; i < times; i++) {
     gate.close(upTo(1))
     await gate.pass(signal)
+    gate.heed(UNKNOWN, upTo(HOUR))
   }
   return gate
 }
@@ -112,4 +117,126 @@ t.test('a wait ends with the signal', async t => {
   const pass = gate.pass(ending.signal)
   ending.abort(new Error('up'))
   t.match(await within(5_000, failureOf(pass)), { message: 'up' })
+})
+
+/** Passes through a gate, each with what became of it so far. */
+const passing = (t: Test, gate: RateGate, count: number) => {
+  const ending = new AbortController()
+  t.teardown(() => ending.abort())
+  const gone: number[] = []
+  const passes = Array.from({ length: count }, async (_, index) => {
+    await gate.pass(ending.signal)
+    gone.push(index)
+  })
+  const all = Promise.all(passes)
+  all.catch(() => {}) // Who still waits at the end of the test is sent away.
+  return { gone, all }
+}
+
+/** Time for all that may happen at once. */
+const turn = () => new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+
+t.test('those who wait go in the order in which they came', async t => {
+  const gate = new RateGate()
+  gate.hold(30)
+  const { gone, all } = passing(t, gate, 3)
+  await within(5_000, all)
+  t.strictSame(gone, [0, 1, 2])
+})
+
+t.test('after a refusal one goes, and the next once that one was answered', async t => {
+  const gate = new RateGate()
+  gate.close(upTo(1))
+  const { gone, all } = passing(t, gate, 4)
+  await until(() => gone.length > 0)
+  await turn()
+  t.strictSame(gone, [0], 'all others wait for its answer')
+  gate.heed(UNKNOWN, upTo(HOUR))
+  await turn()
+  t.strictSame(gone, [0, 1], 'an answer that is no success lets one go in its place')
+  gate.heed(UNKNOWN, upTo(HOUR))
+  gate.opened()
+  await turn()
+  t.strictSame(gone, [0, 1, 2, 3], 'each that gets through lets another go beside it')
+  await all
+})
+
+t.test('as many go side by side as there is room for, as soon as that is known', async t => {
+  const gate = new RateGate()
+  gate.close(upTo(1))
+  const { gone } = passing(t, gate, 10)
+  await until(() => gone.length > 0)
+  gate.heed({ remaining: 7, limit: 8, window: HOUR }, upTo(HOUR))
+  gate.opened()
+  await turn()
+  t.strictSame(gone, [0, 1, 2, 3, 4, 5, 6], 'a little of the room is spared')
+  gate.heed({ remaining: 1, limit: 8, window: HOUR }, upTo(HOUR))
+  await turn()
+  t.equal(gone.length, 7, 'what went from here is counted, whether or not it has arrived')
+})
+
+t.test('others may pour into the same bucket: then the next waits for what leaks', async t => {
+  const gate = new RateGate()
+  await gate.pass(signal)
+  gate.heed({ remaining: 0, limit: 100, window: HOUR }, upTo(HOUR))
+  gate.opened()
+  const { gone } = passing(t, gate, 1)
+  await turn()
+  t.strictSame(gone, [])
+})
+
+t.test('one who leaves holds no place', async t => {
+  const gate = new RateGate()
+  gate.close(upTo(1))
+  await gate.pass(signal)
+  const leaving = [0, 1].map(() => new AbortController())
+  const [first, middle] = leaving.map(({ signal }) => failureOf(gate.pass(signal)))
+  const { gone, all } = passing(t, gate, 1)
+  for (const ending of leaving) ending.abort(new Error('up'))
+  t.match(await within(5_000, Promise.all([first, middle])), [{ message: 'up' }, { message: 'up' }])
+  gate.heed(UNKNOWN, upTo(HOUR))
+  await within(5_000, all)
+  t.strictSame(gone, [0])
+  await t.rejects(gate.pass(AbortSignal.abort(new Error('before'))), { message: 'before' })
+})
+
+t.test('one who leaves in the moment of being let go holds no place either', async t => {
+  const gate = new RateGate()
+  gate.close(upTo(1))
+  await gate.pass(signal)
+  const ending = new AbortController()
+  const leaver = failureOf(gate.pass(ending.signal))
+  const { gone } = passing(t, gate, 1)
+  await turn()
+  gate.heed(UNKNOWN, upTo(HOUR)) // The leaver may go now …
+  ending.abort(new Error('up')) // … and does not.
+  t.match(await leaver, { message: 'up' })
+  await turn()
+  t.strictSame(gone, [0])
+})
+
+t.test('when all have left, no timer is left', async t => {
+  const timers = () => process.getActiveResourcesInfo().filter(kind => kind === 'Timeout').length
+  const before = timers()
+  const gate = new RateGate()
+  gate.hold(60_000)
+  const ending = new AbortController()
+  const leavers = [0, 1, 2].map(() => failureOf(gate.pass(ending.signal)))
+  t.ok(timers() > before)
+  ending.abort(new Error('up'))
+  await Promise.all(leavers)
+  t.equal(timers(), before)
+})
+
+t.test('a call that hangs, or fails without an answer, does not hold up the others', async t => {
+  const hanging = new RateGate()
+  await within(10_000, passing(t, hanging, 6).all)
+  const failing = new RateGate()
+  const { gone } = passing(t, failing, 6)
+  await turn()
+  t.strictSame(gone, [0, 1, 2, 3], 'at first a few go without a word')
+  failing.missed()
+  failing.missed()
+  await turn()
+  t.equal(gone.length, 6)
 })

@@ -98,8 +98,10 @@ export class Api {
   /** @throws {RealtimeUploadError} as the README's table says; the signal's reason when it aborts */
   call<T>(request: ApiRequest<T>, context: CallContext): Promise<T> {
     const attempt = async () => {
-      const token = await this.#askToken(request, context.signal)
-      const answer = await this.#exchange(request, context.signal, token)
+      const { token, answer } = await this.#ask(request, context.signal)
+      if (answer.status === 429) {
+        this.#gate.close(this.options.retry, readRetryAfter(answer.headers['retry-after']))
+      }
       this.#gate.heed(readRateLimit(answer), this.options.retry)
       if (answer.status >= 200 && answer.status < 300) {
         this.#gate.opened()
@@ -111,6 +113,16 @@ export class Api {
       throw this.#token.renewable ? failure : failure.asFatal()
     }
     return withRetries(attempt, { ...context, retry: this.options.retry, gate: this.#gate })
+  }
+
+  async #ask(request: ApiRequest<unknown>, signal: AbortSignal) {
+    try {
+      const token = await this.#askToken(request, signal)
+      return { token, answer: await this.#exchange(request, signal, token) }
+    } catch (error) {
+      this.#gate.missed()
+      throw error
+    }
   }
 
   async #askToken({ what, details }: ApiRequest<unknown>, signal: AbortSignal): Promise<string> {

@@ -29,6 +29,19 @@ t.test('a bucket that is full is waited for, so that no 429 comes', async t => {
   t.strictSame(seen.retry, [])
 })
 
+t.test('many uploads share a small bucket, and nearly none of their calls is refused', async t => {
+  const sandbox = await sandboxFor(t, { rateLimit: { limit: 5, window: 500 } }, SMALL)
+  const client = new FrameioClient({ token: sandbox.token, baseUrl: sandbox.url })
+  t.teardown(() => client.close())
+  const uploads = Array.from({ length: 30 }, () =>
+    smallUpload(sandbox, { client, retry: undefined }),
+  )
+  for (const { upload } of uploads) upload.end(bytes(10))
+  for (const { upload } of uploads) t.equal(await endOf(upload), undefined)
+  const refused = sandbox.requests.filter(({ status }) => status === 429)
+  t.ok(refused.length <= 3, `${refused.length} of ${sandbox.requests.length} were refused`)
+})
+
 t.test('a 429 for one upload holds the registrations of all, while PUTs go on', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const client = new FrameioClient({
