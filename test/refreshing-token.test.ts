@@ -116,6 +116,51 @@ t.test('a 401 refreshes, once for all uploads of a client', async t => {
   t.equal(refreshes.length, 2)
 })
 
+t.test('what shares it has one token: one refresh, and one more where it is refused', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const token = refreshingToken(optionsFor(sandbox, []))
+  const refreshes = () => sandbox.requests.filter(({ operation }) => operation === 'token').length
+  for (let i = 0; i < 5; i++) {
+    const { upload } = smallUpload(sandbox, { token })
+    upload.end(bytes(10))
+    t.equal(await endOf(upload), undefined)
+  }
+  t.equal(refreshes(), 1, 'five uploads one after the other')
+  const clients = [1, 2, 3].map(() => new FrameioClient({ token, baseUrl: sandbox.url }))
+  t.teardown(() => Promise.all(clients.map(client => client.close())))
+  const { id } = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
+  for (const client of clients) t.match(await client.getAsset(id), { id })
+  t.equal(refreshes(), 1, 'three clients')
+  sandbox.renewToken()
+  for (const client of clients) t.match(await client.getAsset(id), { id })
+  t.equal(refreshes(), 2, 'three clients whose token was refused')
+})
+
+t.test('ahead of expiry a refresh that fails leaves the token that lives', async t => {
+  const sandbox = await sandboxFor(t)
+  const token = refreshingToken(optionsFor(sandbox, []))
+  const first = await token()
+  sandbox.faults.add({ on: 'token', times: 2, do: { status: 503 } })
+  const { now } = performance
+  t.teardown(() => {
+    performance.now = now
+  })
+  const lead = 120_000
+  performance.now = () => now.call(performance) + 28_800_000 - lead
+  t.ok(performance.now() > token.renewAt)
+  t.equal(await token(), first)
+  t.equal(sandbox.requests.length, 2, 'a refresh was tried')
+  await t.rejects(token(first), { code: 'ERR_SERVER' }, 'but not where that was refused')
+  t.equal(await token(), sandbox.token)
+})
+
+t.test('a refused token that is no string is refused itself, and not shown', async t => {
+  const token = refreshingToken({ clientId: 'c', refreshToken: 'r', save: () => {} })
+  const odd = { hush: 'hush' } as unknown as string
+  const message = /^refused must be a non-empty string; received object$/
+  await t.rejects(token(odd), { code: 'ERR_INVALID_OPTION', message })
+})
+
 t.test('a refresh token that Frame.io refuses ends the upload at once', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const options = { ...optionsFor(sandbox, []), refreshToken: 'a-dead-refresh-token' }
@@ -167,6 +212,8 @@ t.test('what is sent: a form, without a secret where there is none', async t => 
   t.ok(token.renewAt < performance.now() + 28_800_000, 'ahead of a life of eight hours')
   t.ok(token.renewAt > performance.now() + 28_000_000)
   t.equal(await token(), 'a')
+  t.equal(forms.length, 1, 'it keeps what it has')
+  t.equal(await token('a'), 'a')
   t.strictSame(forms, [
     'client_id=me+%26+you&grant_type=refresh_token&refresh_token=r1',
     'client_id=me+%26+you&grant_type=refresh_token&refresh_token=b',

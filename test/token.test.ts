@@ -1,5 +1,5 @@
 import t from 'tap'
-import { TokenSource } from '../lib/frameio/token.ts'
+import { type RefreshingToken, TokenSource } from '../lib/frameio/token.ts'
 
 /** A token function that counts: `t1`, `t2` … */
 const counting = () => {
@@ -55,6 +55,47 @@ t.test('a function that fails, either way, is asked again', async t => {
 const raise = (error: Error): never => {
   throw error
 }
+
+/** A refreshing token by hand: `t1`, `t2` …, each to be replaced when its time comes. */
+const refreshing = () => {
+  const state = { renewAt: Number.POSITIVE_INFINITY, isDown: false, asked: [] as unknown[][] }
+  const token = async (...refused: unknown[]) => {
+    state.asked.push(refused)
+    if (state.isDown) throw new Error('down')
+    return `t${state.asked.length}`
+  }
+  Object.defineProperty(token, 'renewAt', { get: () => state.renewAt })
+  return { state, token: token as unknown as RefreshingToken }
+}
+
+t.test('only a refreshing token is told which token was refused', async t => {
+  const { token, state } = refreshing()
+  const source = new TokenSource(token)
+  await source.get()
+  source.refuse('t1')
+  t.equal(await source.get(), 't2')
+  t.strictSame(state.asked, [[undefined], ['t1']])
+  const asked: unknown[][] = []
+  const plain = new TokenSource((...args: unknown[]) => {
+    asked.push(args)
+    return 'p'
+  })
+  await plain.get()
+  plain.refuse('p')
+  await plain.get()
+  t.strictSame(asked, [[], []], 'its arguments are its own')
+})
+
+t.test('a token that was replaced for somebody else is not used any more', async t => {
+  const { token, state } = refreshing()
+  state.renewAt = performance.now() + 60_000
+  const source = new TokenSource(token)
+  await source.get()
+  t.equal(await source.get(), 't1')
+  state.renewAt += 60_000
+  t.equal(await source.get(), 't2')
+  t.equal(await source.get(), 't2')
+})
 
 /** A token function whose answers are given by hand. */
 const byHand = () => {

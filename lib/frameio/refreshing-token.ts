@@ -39,7 +39,9 @@ const TIMEOUT = 30_000
 /**
  * A `token` for clients and uploads that refreshes itself with Frame.io's `POST /v2/auth/token`:
  * before the first call, ahead of expiry (a C2C device's token lives eight hours), and after a 401.
- * The refresh token rotates at each refresh (Frame.io's C2C guide).
+ * All that share it have one token, and one refresh where it expires or is refused. Give it as it is:
+ * from inside another function it does not hear of a refusal, unless that passes its argument on and
+ * has a `renewAt` too. The refresh token rotates at each refresh (Frame.io's C2C guide).
  *
  * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`. Its calls reject with `ERR_UNAUTHORIZED` where
  *   Frame.io refuses the refresh token, which ends the upload; anything else is tried again.
@@ -48,10 +50,13 @@ export const refreshingToken = (options: RefreshingTokenOptions): RefreshingToke
   const settings = resolve(options)
   const { save } = settings
   let { refreshToken } = settings
+  /** The token in force. */
+  let current: string | undefined
   /** Tokens that came and are not saved yet: the refresh token they replaced is dead already. */
   let unsaved: Tokens | undefined
   let running: Promise<string> | undefined
   let renewAt = Number.POSITIVE_INFINITY
+  let expiresAt = Number.POSITIVE_INFINITY
 
   const renew = async (): Promise<string> => {
     unsaved ??= await refresh(settings, refreshToken)
@@ -59,15 +64,27 @@ export const refreshingToken = (options: RefreshingTokenOptions): RefreshingToke
     await save(unsaved.refreshToken)
     refreshToken = unsaved.refreshToken
     unsaved = undefined
-    renewAt = performance.now() + lifetime - Math.min(lifetime / 10, LONGEST_LEAD)
+    const now = performance.now()
+    expiresAt = now + lifetime
+    renewAt = expiresAt - Math.min(lifetime / 10, LONGEST_LEAD)
+    current = accessToken
     return accessToken
   }
   // Two refreshes at once would each use up the same refresh token, and one of them would lose.
-  const token = (): Promise<string> => {
+  const renewOnce = (): Promise<string> => {
     running ??= renew().finally(() => {
       running = undefined
     })
     return running
+  }
+  const token = async (refused?: string): Promise<string> => {
+    if (refused !== undefined && secret('refused', refused) === current) current = undefined
+    if (current !== undefined && performance.now() < renewAt) return current
+    return renewOnce().catch(error => {
+      // Ahead of expiry a refresh may fail: the token that still lives serves on.
+      if (current === undefined || performance.now() >= expiresAt) throw error
+      return current
+    })
   }
   return Object.defineProperty(token, 'renewAt', { get: () => renewAt }) as RefreshingToken
 }

@@ -10,12 +10,25 @@ import { refusal } from '../checks.ts'
  */
 export type Token = string | (() => string | Promise<string>)
 
-/** A token function that also says when its last token should be replaced. */
+/**
+ * A token function that keeps its token, and may be shared by clients and uploads: it is told which
+ * token was refused, and says when the one in force should be replaced.
+ */
 export interface RefreshingToken {
-  (): Promise<string>
+  /**
+   * The token in force.
+   *
+   * @param refused a token that Frame.io refused (401): where it is the one in force, another is to
+   *   be had; where that has been replaced since, it is not
+   */
+  (refused?: string): Promise<string>
   /** When to ask again, ahead of expiry, on the clock of `performance.now()`. */
   readonly renewAt: number
 }
+
+/** Only such a function is told which token was refused: others may have arguments of their own. */
+const isRefreshing = (token: Token): token is RefreshingToken =>
+  typeof token === 'function' && 'renewAt' in token
 
 /** A bearer token fit for a header. What was received is never shown. */
 const checkToken = (value: unknown): string => {
@@ -32,6 +45,10 @@ export class TokenSource {
   readonly #token: Token
   /** The token in force. */
   #value: string | undefined
+  /** The `renewAt` that came with it. */
+  #renewAt = Number.POSITIVE_INFINITY
+  /** The token that was refused last. */
+  #refused: string | undefined
   /** The question to the function that is open. */
   #pending: Promise<string> | undefined
   /** Questions so far, and the last that was answered: an answer to an older one is stale. */
@@ -55,15 +72,19 @@ export class TokenSource {
    * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where it returns something that is no token
    */
   get(): Promise<string> {
+    const renewAt = isRefreshing(this.#token) ? this.#token.renewAt : Number.POSITIVE_INFINITY
+    // Replaced for another client or upload: Frame.io ends the old token with the refresh.
+    if (renewAt > this.#renewAt) this.#value = undefined
     if (this.#value === undefined) return this.#pending ?? this.#ask()
-    const { renewAt = Number.POSITIVE_INFINITY } = this.#token as Partial<RefreshingToken>
     if (performance.now() >= renewAt && !this.#pending) this.#ask().catch(() => {})
     return Promise.resolve(this.#value)
   }
 
   /** Frame.io refused this token: the next `get` asks for another, unless somebody has already. */
   refuse(token: string): void {
-    if (token === this.#value) this.#value = undefined
+    if (token !== this.#value) return
+    this.#refused = token
+    this.#value = undefined
   }
 
   /** This question has not been answered in time: the next `get` asks again. */
@@ -72,9 +93,8 @@ export class TokenSource {
   }
 
   #ask(): Promise<string> {
-    const token = this.#token
     const question = ++this.#asked
-    const asked = (async () => checkToken(typeof token === 'function' ? await token() : token))()
+    const asked = (async () => checkToken(await this.#call()))()
     this.#pending = asked
     const settled = () => this.giveUpWaiting(asked)
     asked.then(value => {
@@ -82,7 +102,14 @@ export class TokenSource {
       if (question < this.#answered) return
       this.#answered = question
       this.#value = value
+      if (isRefreshing(this.#token)) this.#renewAt = this.#token.renewAt
     }, settled)
     return asked
+  }
+
+  #call(): string | Promise<string> {
+    const token = this.#token
+    if (typeof token === 'string') return token
+    return isRefreshing(token) ? token(this.#refused) : token()
   }
 }
