@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { type RefreshingToken, TokenSource } from '../lib/frameio/token.ts'
 
 /** A token function that counts: `t1`, `t2` … */
@@ -68,6 +68,19 @@ const refreshing = () => {
   return { state, token: token as unknown as RefreshingToken }
 }
 
+/** Turns the clock on by as many ms as it is called with, while the test runs. */
+const clockOf = (t: Test) => {
+  const now = performance.now.bind(performance)
+  let ahead = 0
+  performance.now = () => now() + ahead
+  t.teardown(() => {
+    performance.now = now
+  })
+  return (ms: number) => {
+    ahead += ms
+  }
+}
+
 t.test('only a refreshing token is told which token was refused', async t => {
   const { token, state } = refreshing()
   const source = new TokenSource(token)
@@ -84,6 +97,33 @@ t.test('only a refreshing token is told which token was refused', async t => {
   plain.refuse('p')
   await plain.get()
   t.strictSame(asked, [[], []], 'its arguments are its own')
+})
+
+t.test('ahead of expiry a function that fails is asked again after a pause', async t => {
+  const { token, state } = refreshing()
+  const turnOn = clockOf(t)
+  const source = new TokenSource(token)
+  await source.get()
+  state.renewAt = performance.now() - 1
+  state.isDown = true
+  for (let i = 0; i < 100; i++) t.equal(await source.get(), 't1')
+  t.equal(state.asked.length, 2, 'once, for a hundred calls')
+  turnOn(5_000)
+  await source.get()
+  await source.get()
+  t.equal(state.asked.length, 3, 'and again after the pause')
+  source.refuse('t1')
+  await t.rejects(source.get(), { message: 'down' })
+  await t.rejects(source.get(), { message: 'down' })
+  t.equal(state.asked.length, 5, 'without a token there is no pause')
+})
+
+t.test('a function that says no better time is not asked at every call either', async t => {
+  const { token, state } = refreshing()
+  state.renewAt = 0
+  const source = new TokenSource(token)
+  for (let i = 0; i < 100; i++) await source.get()
+  t.equal(state.asked.length, 2)
 })
 
 t.test('a token that was replaced for somebody else is not used any more', async t => {

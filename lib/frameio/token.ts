@@ -30,6 +30,9 @@ export interface RefreshingToken {
 const isRefreshing = (token: Token): token is RefreshingToken =>
   typeof token === 'function' && 'renewAt' in token
 
+/** Pause before a function is asked again ahead of expiry, in ms: the token that is there still serves. */
+const PAUSE = 5_000
+
 /** A bearer token fit for a header. What was received is never shown. */
 const checkToken = (value: unknown): string => {
   if (typeof value === 'string' && /^[\x21-\x7e]+$/.test(value)) return value
@@ -49,6 +52,8 @@ export class TokenSource {
   #renewAt = Number.POSITIVE_INFINITY
   /** The token that was refused last. */
   #refused: string | undefined
+  /** Until when the function is not asked ahead of expiry. */
+  #pausedUntil = 0
   /** The question to the function that is open. */
   #pending: Promise<string> | undefined
   /** Questions so far, and the last that was answered: an answer to an older one is stale. */
@@ -66,17 +71,21 @@ export class TokenSource {
 
   /**
    * The token in force; asks the function only where there is none. What the function throws comes
-   * through as it is. Ahead of expiry the function is asked as well, and the old token serves until
-   * it has answered.
+   * through as it is. Ahead of expiry the function is asked as well, with a pause between one time and
+   * the next, and the old token serves until it has answered.
    *
    * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where it returns something that is no token
    */
   get(): Promise<string> {
+    const now = performance.now()
     const renewAt = isRefreshing(this.#token) ? this.#token.renewAt : Number.POSITIVE_INFINITY
     // Replaced for another client or upload: Frame.io ends the old token with the refresh.
     if (renewAt > this.#renewAt) this.#value = undefined
     if (this.#value === undefined) return this.#pending ?? this.#ask()
-    if (performance.now() >= renewAt && !this.#pending) this.#ask().catch(() => {})
+    if (now >= renewAt && now >= this.#pausedUntil && !this.#pending) {
+      this.#pausedUntil = now + PAUSE
+      this.#ask().catch(() => {})
+    }
     return Promise.resolve(this.#value)
   }
 
@@ -102,7 +111,9 @@ export class TokenSource {
       if (question < this.#answered) return
       this.#answered = question
       this.#value = value
-      if (isRefreshing(this.#token)) this.#renewAt = this.#token.renewAt
+      if (!isRefreshing(this.#token)) return
+      this.#renewAt = this.#token.renewAt
+      if (this.#renewAt > performance.now()) this.#pausedUntil = 0
     }, settled)
     return asked
   }
