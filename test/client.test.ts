@@ -3,7 +3,12 @@ import t, { type Test } from 'tap'
 import { Agent } from 'undici'
 import type { ApiRequest, CallContext } from '../lib/frameio/api.ts'
 import { apiOf } from '../lib/frameio/client.ts'
-import { type FrameioClient, type FrameioClientOptions, RealtimeUploadError } from '../lib/index.ts'
+import {
+  type FrameioClient,
+  type FrameioClientOptions,
+  RealtimeUpload,
+  RealtimeUploadError,
+} from '../lib/index.ts'
 import { LeakyBucket } from '../lib/sandbox/rate-limit.ts'
 import {
   endOf,
@@ -756,18 +761,34 @@ t.test(
     await firstWait(client)
     t.equal(requests.length, 2)
     const held = shared.call(READ, shared.alone).catch((error: Error) => error)
-    for (const others of [{ token: 'another' }, { baseUrl: elsewhere.url }]) {
+    for (const others of [{ token: 'another' }, { token: 'third', baseUrl: elsewhere.url }]) {
       const own = apiOf(client, others)
       t.match(await within(10_000, own.call(READ, own.alone)), ASSET)
     }
     t.equal(calls, 1, 'the token was fetched once for all that share it')
     t.equal(requests.length, 3, 'who shares the gate still waits')
-    t.equal(elsewhere.requests[0]?.headers.authorization, `Bearer ${SECRET}-1`)
+    t.equal(elsewhere.requests[0]?.headers.authorization, 'Bearer third')
     t.equal(requests[2]?.headers.authorization, 'Bearer another')
     await client.close()
     t.match(await held, { code: 'ERR_CLIENT_CLOSED' })
   },
 )
+
+t.test("a client's token goes nowhere else, whatever is given on an upload", async t => {
+  const elsewhere = await serve(t, res => json(res, 200, ONE_URL))
+  const { client, url } = await answering(t, [[200, ONE_URL]])
+  const upload = (options: object) =>
+    new RealtimeUpload({ assetId: 'a1', filetype: 'video/mp4', client, ...options })
+  t.throws(() => upload({ baseUrl: elsewhere.url }), {
+    code: 'ERR_INVALID_OPTION',
+    option: 'baseUrl',
+    message: /^baseUrl must be of the client's own origin \(.*\) where no token is given beside it/,
+  })
+  for (const options of [{ baseUrl: elsewhere.url, token: 'another' }, { baseUrl: `${url}/v` }]) {
+    upload(options).destroy()
+  }
+  t.equal(elsewhere.requests.length, 0)
+})
 
 t.test('a dispatcher that was given is used, and not closed', async t => {
   const { url, requests } = await serve(t, res => json(res, 200, ASSET))

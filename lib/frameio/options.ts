@@ -9,6 +9,7 @@ import {
   invalid,
   object,
   positive,
+  refusal,
   refuseUnknown,
   take,
   text,
@@ -28,7 +29,10 @@ export interface Device {
 export interface ConnectionOptions {
   /** Bearer token for Frame.io, sent nowhere else. See {@link Token}. */
   readonly token?: Token | undefined
-  /** Frame.io's API: `https`, or `http` on a loopback host. Default `'https://api.frame.io'`. */
+  /**
+   * Frame.io's API: `https`, or `http` on a loopback host. Default `'https://api.frame.io'`. On an
+   * upload, one of another origin than its client's needs a `token` beside it.
+   */
   readonly baseUrl?: string | URL | undefined
   /** Present: Camera to Cloud. Absent: the platform's paths. */
   readonly device?: Device | undefined
@@ -123,9 +127,11 @@ export const resolveClientOptions = (
     ...given,
   }
   const { device, dispatcher } = given
+  const url = checkBaseUrl(baseUrl)
+  if (base && given.token === undefined) checkOrigin(url, base.baseUrl)
   return {
     token: checkTokenOption(token),
-    baseUrl: checkBaseUrl(baseUrl),
+    baseUrl: url,
     device: device === undefined ? base?.device : checkDevice(device),
     dispatcher:
       dispatcher === undefined ? base?.dispatcher : checkDispatcher('dispatcher', dispatcher),
@@ -152,6 +158,13 @@ export const checkBaseUrl = (value: unknown): URL => {
     throw invalid('baseUrl', `${url.protocol}//${url.host}${url.pathname}`, rule)
   }
   return url
+}
+
+/** A client's token goes to the client's own origin only. */
+const checkOrigin = ({ origin }: URL, { origin: home }: URL): void => {
+  if (origin === home) return
+  const text = `of the client's own origin (${home}) where no token is given beside it`
+  throw refusal('baseUrl', origin, text)
 }
 
 const VERSION = text('a semantic version such as 1.0.0', /^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$/)
