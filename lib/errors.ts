@@ -155,10 +155,12 @@ const textOf = (value: unknown): string =>
 
 /** How deep a chain of causes is copied: some chains are circles. */
 const DEEPEST_CAUSE = 5
+/** How many are copied of the errors that one stands for, such as one an address. */
+const MOST_ERRORS = 8
 
 /**
- * A copy of a foreign error that keeps its name, message, stack and code, redacted and cut short, and
- * drops all else: request objects, headers and URLs hang on such errors and would print with them.
+ * A copy of a foreign error that keeps its name, message, stack, code, system call and the errors
+ * that it stands for, redacted and cut short, and drops all else: request objects, headers and URLs hang on such errors and would print with them.
  */
 export const cleanCause = (cause: unknown, depth = DEEPEST_CAUSE): unknown => {
   if (cause instanceof RealtimeUploadError) return cause
@@ -167,9 +169,15 @@ export const cleanCause = (cause: unknown, depth = DEEPEST_CAUSE): unknown => {
   const copy = new Error(message)
   copy.name = quote(textOf(cause.name))
   copy.stack = stackOf(cause, message)
-  const { code } = cause as { code?: unknown }
-  if (typeof code === 'number') Object.assign(copy, { code })
-  if (typeof code === 'string') Object.assign(copy, { code: quote(code) })
+  for (const key of ['code', 'syscall'] as const) {
+    const value = (cause as Partial<Record<typeof key, unknown>>)[key]
+    if (typeof value === 'number') Object.assign(copy, { [key]: value })
+    if (typeof value === 'string') Object.assign(copy, { [key]: quote(value) })
+  }
+  if (cause instanceof AggregateError && depth > 1) {
+    const errors = cause.errors.slice(0, MOST_ERRORS).map(error => cleanCause(error, 1))
+    Object.assign(copy, { errors })
+  }
   if (cause.cause !== undefined && depth > 1) copy.cause = cleanCause(cause.cause, depth - 1)
   return copy
 }

@@ -589,6 +589,55 @@ t.test('a deletion needs no answer to make sense of', async t => {
   }
 })
 
+t.test('an asset that a lost first try has deleted is deleted', async t => {
+  const patient = { retry: { ...QUICK, giveUpAfter: 60_000 }, apiTimeout: 200 }
+  const faults = [
+    { loseAnswer: true },
+    { reset: 'answer' },
+    { hang: 'answer' },
+    { hang: 'answering' },
+  ] as const
+  for (const fault of faults) {
+    const sandbox = await sandboxFor(t, { faults: [{ on: 'delete', do: fault }] })
+    const client = clientFor(t, sandbox.url, { ...patient, token: sandbox.token })
+    const { asset } = targetIn(sandbox)
+    t.equal(await client.deleteAsset(asset.id), undefined, JSON.stringify(fault))
+    t.equal(sandbox.asset(asset.id), undefined)
+    t.equal(sandbox.requests.length, 2)
+  }
+  const { client } = await answering(
+    t,
+    [
+      [503, shortShape],
+      [429, longShape],
+      [404, shortShape],
+    ],
+    patient,
+  )
+  t.equal(await client.deleteAsset('a1'), undefined, 'nobody knows what a 5xx has done')
+})
+
+t.test('an asset that was not there before is not found', async t => {
+  const before: (readonly [number, unknown])[] = [
+    [429, longShape],
+    [401, shortShape],
+    [403, '<html>Log in to the Wi-Fi</html>'],
+  ]
+  for (const answers of [[], ...before.map(answer => [answer])]) {
+    const { client, requests } = await answering(t, [...answers, [404, shortShape]], {
+      token: () => SECRET,
+    })
+    t.match(await failureOf(client.deleteAsset('a1')), { code: 'ERR_ASSET_NOT_FOUND' })
+    t.equal(requests.length, answers.length + 1)
+  }
+  const port = await closedPort(t, res => json(res, 404, shortShape))
+  const client = clientFor(t, port.url, { retry: { ...QUICK, giveUpAfter: 60_000 } })
+  const deleting = failureOf(client.deleteAsset('a1'))
+  await new Promise(resolve => setTimeout(resolve, 30))
+  await port.open()
+  t.match(await within(20_000, deleting), { code: 'ERR_ASSET_NOT_FOUND' })
+})
+
 t.test('waitUntilUploaded looks until upload_completed_at is set', async t => {
   const uploaded = { ...ASSET, uploaded_at: '2026', upload_completed_at: '2026-01-01' }
   const { client, requests } = await answering(t, [

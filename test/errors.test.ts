@@ -76,17 +76,24 @@ t.test('the message and the cause of an error are redacted', async t => {
 })
 
 t.test(
-  'of a foreign error its name, message, stack and code are kept, and nothing else',
+  'of a foreign error its name, message, stack, code and system call are kept, and nothing else',
   async t => {
     const foreign = Object.assign(new TypeError('it broke'), {
       code: 'EPIPE',
+      syscall: 'write',
       request: { headers: { authorization: 'Bearer hidden' } },
       url: URL_SIGNED,
     })
     const copy = cleanCause(foreign)
     t.not(copy, foreign)
-    t.match(copy, { name: 'TypeError', message: 'it broke', code: 'EPIPE', stack: /errors\.test/ })
-    t.strictSame(Object.keys(copy as object).sort(), ['code', 'name'])
+    t.match(copy, {
+      name: 'TypeError',
+      message: 'it broke',
+      code: 'EPIPE',
+      syscall: 'write',
+      stack: /errors\.test/,
+    })
+    t.strictSame(Object.keys(copy as object).sort(), ['code', 'name', 'syscall'])
     t.notMatch(shown(copy), /hidden|5ec4e7/)
     t.notOk('code' in (cleanCause(new Error('no code')) as object))
   },
@@ -204,7 +211,16 @@ t.test('an error that stands for several says what each says', async t => {
   const said = 'first; second https://s3.example/parts/1?[redacted]; third'
   t.equal(describeCause(new AggregateError(parts)), said)
   t.equal(describeCause(new AggregateError(parts, 'all failed')), `all failed; ${said}`)
-  t.match(cleanCause(new AggregateError(parts)), { name: 'AggregateError', message: said })
+  t.match(cleanCause(new AggregateError(parts)), {
+    name: 'AggregateError',
+    message: said,
+    errors: [{ message: 'first' }, { message: /redacted/ }, 'third'],
+  })
+  const circle = new AggregateError(parts)
+  circle.errors.push(circle)
+  t.match(cleanCause(circle), { name: 'AggregateError' })
+  const many = cleanCause(new AggregateError(Array(1_000).fill(new Error('one')))) as AggregateError
+  t.ok(many.errors.length < 10)
   t.equal(describeCause(Object.assign(new Error(''), { code: 'EPIPE' })), 'EPIPE')
 })
 

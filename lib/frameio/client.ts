@@ -6,6 +6,7 @@ import { invalid, positive, take } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { sleep } from '../net/retry.ts'
+import { neverSent } from '../net/rulings.ts'
 import { followSignal } from '../net/signals.ts'
 import { Api, type CallContext } from './api.ts'
 import {
@@ -152,19 +153,29 @@ export class FrameioClient {
     )
   }
 
-  /** Deletes an asset, for example one whose upload was given up: else it eats quota for ever. */
+  /**
+   * Deletes an asset, for example one whose upload was given up: else it eats quota for ever. Where
+   * the answer to a first try is lost, and the next finds no such asset, the first has deleted it.
+   */
   async deleteAsset(assetId: string): Promise<void> {
-    await this.#api.call(
-      {
-        method: 'DELETE',
-        path: `/v2/assets/${checkId('assetId', assetId)}`,
-        read: undefined,
-        idempotent: true,
-        what: `Deleting asset ${assetId} failed`,
-        details: { assetId },
-      },
-      this.#api.alone,
-    )
+    let mayBeGone = false
+    const onRetry: CallContext['onRetry'] = (_attempt, _delay, error) => {
+      mayBeGone ||= mayBeDone(error)
+    }
+    const request = {
+      method: 'DELETE',
+      path: `/v2/assets/${checkId('assetId', assetId)}`,
+      read: undefined,
+      idempotent: true,
+      what: `Deleting asset ${assetId} failed`,
+      details: { assetId },
+    } as const
+    try {
+      await this.#api.call(request, { ...this.#api.alone, onRetry })
+    } catch (error) {
+      const isGone = error instanceof RealtimeUploadError && error.code === 'ERR_ASSET_NOT_FOUND'
+      if (!isGone || !mayBeGone) throw error
+    }
   }
 
   /**
@@ -215,6 +226,10 @@ export class FrameioClient {
     await this.#api.close()
   }
 }
+
+/** May a try that failed so have been carried out? */
+const mayBeDone = ({ code, cause }: RealtimeUploadError): boolean =>
+  code === 'ERR_TIMEOUT' || code === 'ERR_SERVER' || (code === 'ERR_NETWORK' && !neverSent(cause))
 
 /** The registration that `FrameioClient` and uploads share. */
 export const registerParts = (
