@@ -46,10 +46,10 @@ export const takeIfGiven = <T>(option: string, value: unknown, rule: Rule<T>): T
   value === undefined ? undefined : take(option, value, rule)
 
 export const object = (option: string, value: unknown, text = 'an object'): object => {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
   // Not the value: whoever mixes up arguments may have passed a token.
-  if (typeof value !== 'object' || value === null)
-    throw refusal(option, typeof value === 'string' ? 'a string' : inspect(value), text)
-  return value
+  const kind = Array.isArray(value) ? 'a list' : typeof value === 'string' && 'a string'
+  throw refusal(option, kind || inspect(value), text)
 }
 
 /** An integer of so many at least and at most. */

@@ -4,10 +4,11 @@ import { Agent } from 'undici'
 import type { ApiRequest, CallContext } from '../lib/frameio/api.ts'
 import { apiOf } from '../lib/frameio/client.ts'
 import {
-  type FrameioClient,
+  FrameioClient,
   type FrameioClientOptions,
   RealtimeUpload,
   RealtimeUploadError,
+  refreshingToken,
 } from '../lib/index.ts'
 import { LeakyBucket } from '../lib/sandbox/rate-limit.ts'
 import {
@@ -172,10 +173,89 @@ t.test("the token goes to the base URL's host, however many slashes its path has
   t.equal(elsewhere.requests.length, 0, 'nothing went to another host')
 })
 
+/** A value as a caller without types may give it. */
+const loose = (value: unknown) => value as never
+
+t.test('no door lets a raw error out, whatever it is given', async t => {
+  const all = { ...ASSET, ...ONE_URL, upload_completed_at: '2026-01-01' }
+  const { client, url } = await answering(t, [[200, all]])
+  const values = [
+    ...[undefined, null, true, 0, -1, NaN, 1n, '', 'x', '../x', Symbol('odd'), () => SECRET],
+    ...[[], [null], [undefined], [[]], [SECRET], {}, { a: 1 }, Object.create(null), new Map()],
+    ...[new Date(NaN), /x/, { constructor: { name: Symbol('odd') } }, { [SECRET]: 1 }],
+  ]
+  const doors: ((value: never) => unknown)[] = [
+    value => new FrameioClient(value),
+    value => refreshingToken(value),
+    value => client.createRealtimeAsset(value),
+    value => client.registerParts(value, [PART]),
+    value => client.registerParts('a1', value),
+    value => client.registerParts('a1', [value]),
+    value => client.registerParts('a1', [PART], value),
+    value => client.getAsset(value),
+    value => client.deleteAsset(value),
+    value => client.waitUntilUploaded(value),
+    value => client.waitUntilUploaded('a1', value),
+  ]
+  const fields: [door: (options: never) => unknown, good: object][] = [
+    [options => new FrameioClient(options), { ...CLIENT, baseUrl: url }],
+    [options => refreshingToken(options), REFRESHING],
+    [options => client.createRealtimeAsset(options), { ...CREATE, ...NEW }],
+    [options => client.registerParts('a1', [options]), PART],
+    [
+      options => client.registerParts('a1', [PART], options),
+      { assetFilesize: 5, assetName: 'a.b' },
+    ],
+    [options => client.waitUntilUploaded('a1', options), { timeout: 60_000, signal: undefined }],
+  ]
+  const tried = doors.map(door => values.map(value => [() => door(loose(value)), value] as const))
+  for (const [door, good] of fields) {
+    for (const field of Object.keys(good)) {
+      const spoilt = (value: unknown) => () => door(loose({ ...good, [field]: value }))
+      tried.push(values.map(value => [spoilt(value), value] as const))
+    }
+  }
+  let refusals = 0
+  for (const [call, value] of tried.flat()) {
+    const error = await failureOf((async () => call())()).catch(() => 'none')
+    if (error === 'none') continue
+    refusals++
+    t.match(error, { code: 'ERR_INVALID_OPTION' }, `${String(call)} with ${typeof value}`)
+  }
+  t.ok(refusals > 500, `${refusals} were refused`)
+})
+
+/** All options of each kind, as they may be. */
+const CLIENT = {
+  token: SECRET,
+  baseUrl: 'https://api.frame.io',
+  device: { clientVersion: '1.0.0' },
+  dispatcher: undefined,
+  retry: {},
+  apiTimeout: 5_000,
+  memoryLimit: 1,
+  concurrency: 1,
+}
+const REFRESHING = {
+  clientId: 'c',
+  clientSecret: 's',
+  refreshToken: 'r',
+  save: () => {},
+  baseUrl: 'https://api.frame.io',
+  dispatcher: undefined,
+}
+const CREATE = { extension: undefined, offset: undefined, channel: undefined }
+
 t.test('what is wrong with arguments is told before anything is sent', async t => {
   const { client, requests } = await answering(t, [[200, ASSET]])
   const device = clientFor(t, 'http://127.0.0.1:9', { device: {} })
   const filetype = 'video/mp4'
+  const no = [] as unknown as [never]
+  const recording = (options: object) =>
+    device.createRealtimeAsset(loose({ name: 'a.mp4', filetype, ...options }))
+  const register = (...parts: unknown[]) =>
+    client.registerParts('a1', loose(parts), { assetFilesize: 5 })
+  const total = (options: unknown) => client.registerParts('a1', [PART], loose(options))
   const table: [message: RegExp, call: () => Promise<unknown>][] = [
     [/^assetId must be an id/, () => client.getAsset('../x')],
     [/^assetId must be an id/, () => client.deleteAsset('')],
@@ -208,6 +288,51 @@ t.test('what is wrong with arguments is told before anything is sent', async t =
     [/^parentId must be absent with `device`/, () => device.createRealtimeAsset(NEW)],
     [/^timeout must be a positive/, () => client.waitUntilUploaded('a1', { timeout: 0 })],
     [/^timeout must be a positive/, () => client.waitUntilUploaded('a1', { timeout: NaN })],
+    [/^options must be an object; received undefined$/, () => client.createRealtimeAsset(...no)],
+    [/^options must be an object; received a list$/, () => client.createRealtimeAsset(loose([]))],
+    [
+      /^filename is not an option/,
+      () => client.createRealtimeAsset(loose({ ...NEW, filename: 'a' })),
+    ],
+    [/^offset must be a number of seconds/, () => recording({ offset: -1 })],
+    [/^offset must be a number of seconds/, () => recording({ offset: '5' })],
+    [/^channel must be an integer/, () => recording({ channel: 0.5 })],
+    [/^parts must be a list/, () => client.registerParts('a1', ...no)],
+    [/^parts\[0\] must be an object; received null$/, () => register(null)],
+    [/^parts\[0\] must be an object; received undefined$/, () => register(...Array(1))],
+    [
+      /^parts\[0\]\.number must be an integer from 1 to 10000; received undefined$/,
+      () => register({}),
+    ],
+    [/^parts\[1\]\.number must/, () => register(PART, { ...PART, number: 10_001 })],
+    [/^parts\[0\]\.number must/, () => register({ ...PART, number: 0.5 })],
+    [
+      /^parts\[0\]\.size must .*\(bytes; less in the final part/,
+      () => register({ ...PART, size: 7 }),
+    ],
+    [/^parts\[0\]\.size must/, () => register({ ...PART, size: 0, final: true })],
+    [/^parts\[0\]\.size must/, () => register({ ...PART, size: 6 * 2 ** 30 })],
+    [/^parts\[0\]\.final must be true or false/, () => register({ ...PART, final: 'yes' })],
+    [/^parts\[0\]\.isFinal is not an option/, () => register({ ...PART, isFinal: true })],
+    [/^parts must be a list that names each number once/, () => register(PART, PART)],
+    [
+      /^parts must be a list with one final part at most/,
+      () => register({ ...PART, final: true }, { ...PART, number: 2, final: true }),
+    ],
+    [
+      /^assetfilesize is not an option; did you mean assetFilesize\?/,
+      () => total({ assetfilesize: 5 }),
+    ],
+    [/^assetFilesize must be an integer/, () => total({ assetFilesize: 0 })],
+    [/^assetFilesize must be an integer/, () => total({ assetFilesize: 6 * 2 ** 40 })],
+    [/^assetName must be a name with/, () => total({ assetName: 'a' })],
+    [/^options must be an object; received null$/, () => total(null)],
+    [
+      /^options must be an object; received null$/,
+      () => client.waitUntilUploaded('a1', loose(null)),
+    ],
+    [/^signal must be an AbortSignal/, () => client.waitUntilUploaded('a1', loose({ signal: {} }))],
+    [/^Timeout is not an option/, () => client.waitUntilUploaded('a1', loose({ Timeout: 5 }))],
   ]
   for (const [message, call] of table) {
     t.match(await failureOf(call()), { code: 'ERR_INVALID_OPTION', message })

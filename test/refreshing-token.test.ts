@@ -244,7 +244,9 @@ t.test('bad options are refused by name, and secrets are not shown', async t => 
     [{ clientSecret: { secret: 'hush' } }, /^clientSecret must be(?!.*hush).*received object$/],
     [{ save: undefined }, /^save must be a function; received undefined$/],
     [{ baseUrl: 'http://api.frame.io' }, /^baseUrl must be an https URL/],
+    [{ baseUrl: null }, /^baseUrl must be an https URL/],
     [{ dispatcher: 5 }, /^dispatcher must be an undici Dispatcher/],
+    [{ dispatcher: { dispatch: 5 } }, /^dispatcher must be an undici Dispatcher/],
     [{ refreshtoken: 'r' }, /^refreshtoken is not an option; did you mean refreshToken\?/],
   ]
   for (const [options, message] of bad) {

@@ -2,7 +2,6 @@
  * The only file that speaks to Frame.io: which calls there are, and what they say.
  */
 import { setMaxListeners } from 'node:events'
-import { invalid, positive, take } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { sleep } from '../net/retry.ts'
@@ -10,58 +9,28 @@ import { neverSent } from '../net/rulings.ts'
 import { followSignal } from '../net/signals.ts'
 import { Api, type CallContext } from './api.ts'
 import {
+  type CreateAssetOptions,
+  checkRegistration,
+  checkWait,
+  creationOf,
+  type PartInfo,
+  type RegisterOptions,
+  type WaitOptions,
+} from './arguments.ts'
+import {
   type ConnectionOptions,
   type FrameioClientOptions,
   resolveClientOptions,
 } from './options.ts'
 import {
   type Asset,
-  type CreateAssetBody,
-  checkFiletype,
   checkId,
-  checkName,
   type RegisterPartsBody,
   readAsset,
   readUploadUrls,
 } from './protocol.ts'
 
-/** What a registration says of a part. */
-export interface PartInfo {
-  /** Counted from 1. */
-  readonly number: number
-  /** Bytes. */
-  readonly size: number
-  /** The file's last part? */
-  readonly final: boolean
-}
-
-export interface CreateAssetOptions {
-  /** Id of the folder or project root to create it in. Required on the platform, absent for C2C. */
-  readonly parentId?: string | undefined
-  /** Name with an extension; or give `extension` alone, and the name at finalisation. */
-  readonly name?: string | undefined
-  /** Such as `.mp4`. If a name is given too, they must agree. */
-  readonly extension?: string | undefined
-  /** Media type, such as `video/mp4`. */
-  readonly filetype: string
-  /** C2C only: seconds since the media was made. Default 0, by Frame.io. */
-  readonly offset?: number | undefined
-  /** C2C only: the device's channel. */
-  readonly channel?: number | undefined
-}
-
-export interface RegisterOptions {
-  /** Bytes of the whole file; required in the call that has the final part. */
-  readonly assetFilesize?: number | undefined
-  /** New name, for assets created with an `extension` alone; otherwise Frame.io ignores it. */
-  readonly assetName?: string | undefined
-}
-
-export interface WaitOptions {
-  /** Give up after so many ms. Default 600,000 (ten minutes). */
-  readonly timeout?: number | undefined
-  readonly signal?: AbortSignal | undefined
-}
+export type { CreateAssetOptions, PartInfo, RegisterOptions, WaitOptions } from './arguments.ts'
 
 /** Waits between two looks at an asset, in ms: Frame.io allows five reads a second per user. */
 const FIRST_LOOK = 500
@@ -100,15 +69,12 @@ export class FrameioClient {
    * blindly again, since there might then be two.
    */
   async createRealtimeAsset(options: CreateAssetOptions): Promise<Asset> {
-    const { device } = this.#api.options
-    const path = device
-      ? '/v2/devices/assets'
-      : `/v2/assets/${checkId('parentId', options.parentId)}/children`
+    const { path, body } = creationOf(options, this.#api.options.device !== undefined)
     return this.#api.call(
       {
         method: 'POST',
         path,
-        body: createBody(options, device !== undefined),
+        body,
         read: readAsset,
         idempotent: false,
         what: 'Creating the asset failed',
@@ -124,13 +90,7 @@ export class FrameioClient {
     parts: readonly PartInfo[],
     options: RegisterOptions = {},
   ): Promise<string[]> {
-    checkId('assetId', assetId)
-    if (!Array.isArray(parts) || parts.length === 0) {
-      throw invalid('parts', parts, 'a list of at least one part')
-    }
-    if (parts.some(part => part.final) && options.assetFilesize === undefined) {
-      throw invalid('assetFilesize', undefined, 'given with the final part')
-    }
+    checkRegistration(assetId, parts, options, this.#api.options.limits)
     return registerParts(this.#api, assetId, parts, options, this.#api.alone)
   }
 
@@ -185,8 +145,7 @@ export class FrameioClient {
    *   `AbortError` when the signal aborts
    */
   async waitUntilUploaded(assetId: string, options: WaitOptions = {}): Promise<Asset> {
-    const { timeout = 600_000, signal } = options
-    take('timeout', timeout, positive('ms'))
+    const { timeout, signal } = checkWait(assetId, options)
     const ending = new AbortController()
     setMaxListeners(0, ending.signal)
     const abort = (reason: unknown) => ending.abort(new AbortError(reason))
@@ -245,7 +204,6 @@ export const registerParts = (
     ...(assetFilesize !== undefined && { asset_filesize: assetFilesize }),
     ...(assetName !== undefined && { asset_name: assetName }),
   }
-  const numbers = parts.map(part => part.number).join(', ')
   return api.call(
     {
       method: 'POST',
@@ -254,31 +212,18 @@ export const registerParts = (
       read: answer => readUploadUrls(answer, parts.length, baseUrl.protocol === 'https:'),
       // A lost answer may have been carried out; the same numbers and sizes again are the only way on.
       idempotent: true,
-      what: `Registering part ${numbers} of asset ${assetId} failed`,
+      what: `Registering part ${numbersOf(parts)} of asset ${assetId} failed`,
       details: { assetId, partNumber: parts.length === 1 ? parts[0]?.number : undefined },
     },
     context,
   )
 }
 
-const createBody = (options: CreateAssetOptions, device: boolean): CreateAssetBody => {
-  const { name, extension, filetype, offset, channel, parentId } = options
-  if (name === undefined && extension === undefined) {
-    throw invalid('name or extension', undefined, 'given')
-  }
-  if (device && parentId !== undefined) {
-    throw invalid('parentId', parentId, 'absent with `device`: the device decides where assets go')
-  }
-  if (!device && (offset ?? channel) !== undefined) {
-    throw invalid('offset and channel', offset ?? channel, 'absent without `device`')
-  }
-  return {
-    ...(!device && { type: 'file' }),
-    ...(name !== undefined && { name: checkName('name', name) }),
-    ...(extension !== undefined && { extension: checkName('extension', extension) }),
-    filetype: checkFiletype('filetype', filetype),
-    is_realtime_upload: true,
-    ...(offset !== undefined && { offset }),
-    ...(channel !== undefined && { channel }),
-  }
+/** Most parts that a message names. */
+const MOST_NAMED = 10
+
+const numbersOf = (parts: readonly PartInfo[]): string => {
+  const named = parts.slice(0, MOST_NAMED).map(({ number }) => number)
+  const more = parts.length - named.length
+  return `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }

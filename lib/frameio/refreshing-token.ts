@@ -165,7 +165,7 @@ const resolve = (options: RefreshingTokenOptions): Settings => {
     clientSecret: clientSecret === undefined ? undefined : secret('clientSecret', clientSecret),
     refreshToken: secret('refreshToken', refreshToken),
     save: take('save', save, aFunction) as typeof save,
-    url: urlOf(checkBaseUrl(baseUrl ?? BASE_URL), '/v2/auth/token'),
+    url: urlOf(checkBaseUrl(baseUrl === undefined ? BASE_URL : baseUrl), '/v2/auth/token'),
     dispatcher: dispatcher === undefined ? undefined : checkDispatcher('dispatcher', dispatcher),
   }
 }

@@ -17,7 +17,7 @@ export const checkDispatcher = (option: string, value: unknown): Dispatcher =>
 
 const DISPATCHER = rule<Dispatcher>(
   'an undici Dispatcher',
-  v => typeof v === 'object' && v !== null && 'dispatch' in v,
+  v => typeof v === 'object' && v !== null && 'dispatch' in v && typeof v.dispatch === 'function',
 )
 
 export interface Exchange {
