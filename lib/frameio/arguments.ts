@@ -54,7 +54,6 @@ export interface WaitOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-const PART = ['number', 'size', 'final'] as const satisfies (keyof PartInfo)[]
 const CREATE = [
   'parentId',
   'name',
@@ -130,18 +129,13 @@ export const checkRegistration = (
   if (assetName !== undefined) checkName('assetName', assetName)
 }
 
-const checkPart = (
-  at: string,
-  part: PartInfo,
-  { maxParts, minPartSize, maxPartSize }: Limits,
-): void => {
+/** All three fields are required, so none can be misspelt unseen: a part may know more than these. */
+const checkPart = (at: string, part: PartInfo, { maxParts, maxPartSize }: Limits): void => {
   object(at, part)
-  refuseUnknown(`${at}.`, part, PART)
   const { number, size, final } = part
   take(`${at}.number`, number, integer(1, maxParts))
+  take(`${at}.size`, size, integer(1, maxPartSize, 'bytes'))
   take(`${at}.final`, final, flag)
-  const unit = final ? 'bytes' : 'bytes; less in the final part alone'
-  take(`${at}.size`, size, integer(final ? 1 : minPartSize, maxPartSize, unit))
 }
 
 /** @throws {RealtimeUploadError} */
