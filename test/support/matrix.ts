@@ -1,6 +1,6 @@
 /**
  * The fault matrix as data: each fault, where it can strike, and how the upload must end. The test
- * runs it cell by cell, and `npx tsx test/support/matrix.ts --print` prints it for the README.
+ * runs it cell by cell, and write-faults.ts writes it to test/scenarios/FAULTS.md.
  *
  * A cell is one way of one fault × the stage it strikes × the position in the exchange × how often.
  * Left out, by rule:
@@ -13,7 +13,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, connect as tlsConnect } from 'node:tls'
-import { pathToFileURL } from 'node:url'
 import { Agent, type buildConnector, Client, type Dispatcher } from 'undici'
 import type { ErrorCode, RealtimeUploadOptions } from '../../lib/index.ts'
 import type { Fault, FaultAction, SandboxRequest } from '../../lib/sandbox/index.ts'
@@ -728,44 +727,4 @@ const peer = ({ peer: what, at }: Extract<Mishap, { peer: string }>): Server =>
     else socket.on('data', onData)
   })
 
-// ── For the README ───────────────────────────────────────────────────────────────────────────────
-
 export const CELLS: readonly Cell[] = MATRIX.flatMap(cellsOf)
-
-/** The matrix as a Markdown table: a row a fault, with where it strikes and how the upload ends. */
-export const renderMatrix = (): string => {
-  const survived = CELLS.filter(({ end }) => end === 'survives').length
-  return [
-    '| fault | in a registration | in a PUT | once | first try of every part | six times on one part | for ever | cells |',
-    '|---|---|---|---|---|---|---|---|',
-    ...MATRIX.map(row => {
-      const { ends } = row
-      const shown = [
-        ends.once,
-        ends['first try of every part'],
-        ends['six times on one part'],
-        ends['for ever'],
-      ].map(end => (end === undefined ? '' : showEnd(end)))
-      const where = BOTH.map(stage => showPositions(row, stage))
-      return `| ${[row.fault, ...where, ...shown, cellsOf(row).length].join(' | ')} |`
-    }),
-    '',
-    `${CELLS.length} cells: ${survived} survived with every byte in place, ${CELLS.length - survived} ended in the one clear error named here.`,
-  ].join('\n')
-}
-
-const showEnd = (end: End): string => {
-  if (end === 'survives') return 'survived'
-  const when = end.attempts === 'budget' ? 'when the budget is spent' : `at attempt ${end.attempts}`
-  return `\`${end.code}\` ${when}`
-}
-
-const showPositions = ({ ways }: Row, stage: Stage): string => {
-  const found = POSITIONS.filter(position =>
-    ways.some(way => way.stage === stage && way.position === position),
-  )
-  return found.length === POSITIONS.length ? 'everywhere' : found.join(', ')
-}
-
-const isMain = import.meta.url === pathToFileURL(process.argv[1] ?? '').href
-if (isMain && process.argv.includes('--print')) console.log(renderMatrix())
