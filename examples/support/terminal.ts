@@ -1,5 +1,5 @@
 /**
- * Makes the README's picture of a terminal, from a real run: the command films with ffmpeg for a
+ * Makes the picture of a terminal in examples/command.md, from a real run: the command films with ffmpeg for a
  * while, and then somebody presses Ctrl-C.
  *
  *   npm run build && npx tsx examples/support/terminal.ts examples/terminal.svg
