@@ -21,7 +21,8 @@ import { noSmallDisk, smallDisk } from './support/small-disk.ts'
 
 const MiB = 2 ** 20
 /** A guard against hanging, and no more. */
-t.setTimeout(240_000)
+t.setTimeout(600_000)
+t.jobs = 4 // Each has programs of its own, and waits for them most of the time.
 
 const ffmpeg = await findFfmpeg()
 
@@ -528,7 +529,7 @@ t.test('signals', async t => {
     await until(() => existsSync(ready), 'the producer to run')
     const first = performance.now()
     const timer = setInterval(() => {
-      if (performance.now() - first < 400) child.kill('SIGINT')
+      if (performance.now() - first < 250) child.kill('SIGINT')
     }, 3)
     const { code, stdout } = await ended
     clearInterval(timer)
@@ -648,10 +649,11 @@ t.test('signals', async t => {
     const { sandbox, env, to } = await accountFor(t)
     const body = { id: 'x', name: 'a.mp4' }
     sandbox.faults.add({ on: 'get', times: Number.POSITIVE_INFINITY, do: { status: 200, body } })
-    const { child, ended } = start([...to, '--wait', ...shell('echo x')], { env })
+    const { child, ended, hears } = start([...to, '--wait', ...shell('echo x')], { env })
     const asked = () => sandbox.requests.filter(({ operation }) => operation === 'get').length
     await until(() => asked() > 1)
     child.kill('SIGINT')
+    await hears(/Once more aborts/)
     await new Promise(resolve => setTimeout(resolve, 600))
     child.kill('SIGINT')
     const { code, stderr } = await ended

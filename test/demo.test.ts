@@ -9,8 +9,8 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 
 /** A guard against hanging, and no more. */
-const PATIENCE = 120_000
-t.setTimeout(PATIENCE)
+const PATIENCE = 300_000
+t.setTimeout(2 * PATIENCE)
 
 const runDemo = (env: Record<string, string>) =>
   new Promise<{ code: unknown; stdout: string; stderr: string }>(resolve => {

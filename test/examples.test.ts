@@ -8,8 +8,8 @@ import t from 'tap'
 import { startSandbox } from '../lib/sandbox/index.ts'
 
 /** A guard against hanging, and no more. */
-const PATIENCE = 120_000
-t.setTimeout(PATIENCE)
+const PATIENCE = 300_000
+t.setTimeout(2 * PATIENCE)
 
 const temporary = t.testdir()
 

@@ -11,7 +11,7 @@ import { decode, findFfmpeg } from '../examples/support/ffmpeg.ts'
 import { CLI } from './support/command.ts'
 import { sandboxFor } from './support/sandboxes.ts'
 
-t.setTimeout(240_000)
+t.setTimeout(600_000)
 const run = promisify(execFile)
 
 const recipes = [

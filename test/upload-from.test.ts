@@ -37,7 +37,7 @@ import { failureOf, within } from './support/servers.ts'
 
 const MiB = 2 ** 20
 /** A guard against hanging, and no more. */
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const start = async (
   t: Test,

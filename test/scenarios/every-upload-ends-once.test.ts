@@ -209,7 +209,9 @@ t.test('the first cause wins when many parts fail', async t => {
   const { upload, seen } = smallUpload(sandbox)
   upload.end(bytes(20_000))
   t.match(await endOf(upload), { code: 'ERR_SERVER' })
-  t.strictSame(seen.order, ['error', 'close'])
+  // Progress is told by the clock: on a busy machine once before the first answer.
+  const ends = seen.order.filter(event => event !== 'progress')
+  t.strictSame(ends, ['error', 'close'])
 })
 
 t.test('a dispatcher that was given is neither closed nor destroyed', async t => {

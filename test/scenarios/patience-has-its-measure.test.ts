@@ -18,7 +18,7 @@ import {
 const KiB = 1024
 
 // Only a guard against hanging: a slow server takes its time.
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 interface Pace {
   /** Bytes read from each connection … */

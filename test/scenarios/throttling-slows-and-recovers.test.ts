@@ -102,12 +102,18 @@ t.test('each stall of a part allows its next attempt twice the time', async t =>
   const sandbox = await sandboxFor(t, {}, SMALL)
   sandbox.faults.add({ on: 'put', part: 3, times: 3, do: { hang: 'answer' } })
   const { upload, seen } = smallUpload(sandbox, { retry: PATIENT, stallTimeout: 40 })
+  const cutAt: number[] = []
+  upload.on('retry', ({ partNumbers }) => {
+    if (partNumbers[0] === 3) cutAt.push(performance.now())
+  })
   upload.end(bytes(3_500))
   t.equal(await endOf(upload), undefined)
-  t.match(seen.retry, Array(3).fill({ partNumbers: [3], error: { code: 'ERR_TIMEOUT' } }))
-  const [first = 0, second = 0, third = 0] = sandbox.requests
-    .filter(({ operation, partNumbers }) => operation === 'put' && partNumbers[0] === 3)
-    .map(({ startedAt, endedAt = Number.NaN }) => endedAt - startedAt)
-  // The client's clock starts a little before the server's.
-  t.ok(second >= 70 && third >= 150, `${first}, ${second}, ${third} ms`)
+  // On a busy machine other parts may stall as well, and this one more often.
+  const retries = seen.retry.filter(({ partNumbers }) => partNumbers[0] === 3)
+  t.ok(retries.length >= 3, `${retries.length} stalls`)
+  t.ok(retries.every(({ error }) => error.code === 'ERR_TIMEOUT'))
+  const [first = 0, second = 0, third = 0] = cutAt
+  const took = [second - first, third - second] as const
+  // A timer may be a little early.
+  t.ok(took[0] >= 75 && took[1] >= 155, `${took} ms`)
 })

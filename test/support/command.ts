@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 export const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url))
 
 /** A guard against hanging, and no more. */
-const PATIENCE = 60_000
+const PATIENCE = 180_000
 
 export interface Outcome {
   readonly code: number | null

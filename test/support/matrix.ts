@@ -100,6 +100,19 @@ export const cellsOf = (row: Row): Cell[] =>
     })),
   )
 
+/**
+ * The cells of a row that `npm test` has time for: all repetitions of the first way at each stage, and
+ * one of each other way, in turn. `npm run test:long` runs every cell.
+ */
+export const sampleOf = (row: Row): Cell[] => {
+  const repetitions = Object.keys(row.ends)
+  const whole = new Set(BOTH.map(stage => row.ways.find(way => way.stage === stage)))
+  return cellsOf(row).filter(({ way, repetition }) => {
+    const turn = row.ways.indexOf(way) % repetitions.length
+    return whole.has(way) || repetition === repetitions[turn]
+  })
+}
+
 // ── Ends ─────────────────────────────────────────────────────────────────────────────────────────
 
 type Ending = Pick<Row, 'ends' | 'told'>

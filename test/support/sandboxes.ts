@@ -130,7 +130,7 @@ export const shown = (error: unknown): string =>
 /** Waits until the condition holds. Only a guard against hanging fails it. */
 export const until = async (condition: () => boolean, what = 'a condition'): Promise<void> => {
   for (const start = Date.now(); !condition(); ) {
-    if (Date.now() - start > 20_000) throw new Error(`Waited in vain for ${what}`)
+    if (Date.now() - start > 60_000) throw new Error(`Waited in vain for ${what}`)
     await new Promise(resolve => setTimeout(resolve, 2))
   }
 }

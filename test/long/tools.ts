@@ -1,0 +1,30 @@
+/**
+ * What goes on for minutes, as anyone can run it by hand: random schedules in large numbers, ten
+ * uploads that trickle through faults, two hundred at once. Each tool says by its exit code how it ended.
+ */
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+
+/** A guard against hanging, in ms. */
+const PATIENCE = 45 * 60_000
+t.setTimeout(PATIENCE)
+t.jobs = 3
+
+for (const [tool, amount] of [
+  ['random-schedules', '10000'],
+  ['soak', '3'],
+  ['load', '200'],
+] as const) {
+  t.test(`${tool} ${amount}`, async t => {
+    const file = fileURLToPath(new URL(`../${tool}.ts`, import.meta.url))
+    const args = ['--import=tsx', file, amount]
+    const { code, said } = await new Promise<{ code: unknown; said: string }>(resolve => {
+      execFile(process.execPath, args, { timeout: PATIENCE }, (error, stdout, stderr) =>
+        resolve({ code: error ? (error.code ?? error.signal) : 0, said: stdout + stderr }),
+      )
+    })
+    t.comment(said)
+    t.equal(code, 0, said.slice(-2_000))
+  })
+}
