@@ -754,7 +754,7 @@ t.test('a sandbox', async t => {
   })
 
   t.test('keeps what fits on a disk that is full', { skip: noSmallDisk }, async t => {
-    const dir = smallDisk(t, 8 * MiB)
+    const dir = smallDisk(t, 6 * MiB)
     const input = bytes(12 * MiB)
     const patience = ['--give-up-after', '1s', '--concurrency', '1']
     const args = ['--sandbox', dir, '--name', 'a.mp4', ...patience]

@@ -29,8 +29,11 @@ export interface Exchange {
   readonly signal: AbortSignal
   /** How long it may take in all, in ms; asked again and again. */
   readonly allowed: () => number
-  /** Told at once when it took longer, after how many ms: what others are allowed may depend on it. */
-  readonly onCut?: (after: number) => void
+  /**
+   * Told at once when it took longer, after how many ms: what others are allowed may depend on it.
+   * Whether that is reason enough to give up; if not, it is none however often it happens.
+   */
+  readonly onCut?: (after: number) => boolean
   /** Bytes of the answer that are read; what comes after is dropped with the connection. */
   readonly readAtMost: number
   /** What is being done, as the beginning of an error message. */
@@ -46,12 +49,22 @@ export interface Answer {
 
 /** @throws {Failure} when no answer came; the signal's reason when it aborted */
 export const exchange = async (options: Exchange): Promise<Answer> => {
-  const { dispatcher, method, url, headers, body, signal, allowed, readAtMost, what, details } =
-    options
-  let cutAfter = 0
+  const {
+    dispatcher,
+    method,
+    url,
+    headers,
+    body,
+    signal,
+    allowed,
+    onCut,
+    readAtMost,
+    what,
+    details,
+  } = options
+  let cut = { after: 0, isFinal: false }
   const onDeadline = (after: number) => {
-    cutAfter = after
-    options.onCut?.(after)
+    cut = { after, isFinal: onCut?.(after) ?? false }
   }
   /** What our own body failed with: no fault of the network. */
   let bodyFault: unknown
@@ -86,8 +99,9 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
   } catch (error) {
     if (signal.aborted) throw signal.reason
     if (error === DEADLINE) {
-      const message = `${what}: no answer within ${(cutAfter / 1_000).toFixed(1)} s`
-      throw new Failure(RULINGS.timeout, message, details, { cutAfter })
+      const message = `${what}: no answer within ${(cut.after / 1_000).toFixed(1)} s`
+      const failure = new Failure(RULINGS.timeout, message, details, { isExcused: !!onCut })
+      throw cut.isFinal ? failure.asFatal() : failure
     }
     const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
     const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''

@@ -25,20 +25,23 @@ export class Failure extends Error {
   readonly details: ErrorDetails
   /** Wait that the server asked for, in ms. */
   readonly retryAfter: number | undefined
-  /** After how long the attempt was cut by our own deadline, in ms; undefined: it was not. */
-  readonly cutAfter: number | undefined
+  /** Whether it is no reason to give up, however much of the budget is spent. */
+  readonly isExcused: boolean
 
   constructor(
     ruling: Ruling,
     message: string,
     details: ErrorDetails = {},
-    { retryAfter, cutAfter }: { retryAfter?: number | undefined; cutAfter?: number } = {},
+    {
+      retryAfter,
+      isExcused = false,
+    }: { retryAfter?: number | undefined; isExcused?: boolean } = {},
   ) {
     super(message)
     this.ruling = ruling
     this.details = details
     this.retryAfter = retryAfter
-    this.cutAfter = cutAfter
+    this.isExcused = isExcused
   }
 
   /** The same, but no other try is to be made. */
@@ -73,11 +76,6 @@ export interface RetryContext {
   readonly pulse: Pulse
   /** Where calls wait when the server told us to slow down. */
   readonly gate?: Gate
-  /**
-   * Whether an attempt that our own deadline cut has failed only when it was allowed as long as the
-   * budget: until then a slow link looks just like a dead one.
-   */
-  readonly excusesCuts?: boolean
   /** Told before each wait: the attempt that failed, the wait in ms, and why. */
   readonly onRetry: (attempt: number, delay: number, error: RealtimeUploadError) => void
 }
@@ -93,7 +91,7 @@ const MIN_ATTEMPTS = 3
  */
 export const withRetries = async <T>(
   attempt: (number: number, hold: Hold) => Promise<T>,
-  { retry, signal, pulse, gate, excusesCuts = false, onRetry }: RetryContext,
+  { retry, signal, pulse, gate, onRetry }: RetryContext,
 ): Promise<T> => {
   const budget = new Budget(retry.giveUpAfter, pulse)
   const met = new Map<Ruling, number>()
@@ -106,7 +104,7 @@ export const withRetries = async <T>(
     } catch (failure) {
       if (signal.aborted) throw signal.reason
       if (!(failure instanceof Failure)) throw failure
-      const { ruling, cutAfter = Number.POSITIVE_INFINITY } = failure
+      const { ruling, isExcused } = failure
       const { verdict, code, atMost = Number.POSITIVE_INFINITY } = ruling
       const times = (met.get(ruling) ?? 0) + 1
       for (const other of met.keys()) if (other.inARow) met.delete(other)
@@ -116,7 +114,6 @@ export const withRetries = async <T>(
         attempts: number,
       })
       const left = budget.failed()
-      const isExcused = excusesCuts && cutAfter < retry.giveUpAfter
       const isSpent = left <= 0 && number >= MIN_ATTEMPTS && !isExcused
       if (verdict === 'fatal' || times > atMost || isSpent) throw error
 

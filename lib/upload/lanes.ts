@@ -5,7 +5,7 @@
  * Bytes that the kernel took are not bytes that arrived, so progress inside a PUT cannot be seen: only
  * its whole duration can be judged, by what others took. A PUT that was cut is a measurement too: not
  * through after so many ms means that a lane moves no more than that, and from then on all others are
- * allowed as much, those under way included. So on a link that collapses one PUT is cut and not all,
+ * allowed more, those under way included. So on a link that collapses one PUT is cut and not all,
  * and each cut leaves fewer lanes to share the link.
  */
 import pLimit, { type LimitFunction } from 'p-limit'
@@ -16,6 +16,20 @@ const FIRST_RATE = (512 * 2 ** 10) / 1_000
 /** A PUT may take so many times as long as the others, beside `stallTimeout`. */
 const TIMES_AS_LONG = 4
 
+/**
+ * And so many times as long as one that was cut. Where four lanes share a link that collapsed, the
+ * other three get through in that time.
+ */
+const TIMES_A_CUT = 3
+
+/** Cuts lengthen what is allowed to `giveUpAfter`, or this where that is more, in ms … */
+const LONGEST_BY_CUTS = 600_000
+/** … or for large parts to what they take on a link as slow as this, in bytes per ms: 512 kbit/s. */
+const SLOWEST_LINK = 64
+
+/** Cuts without a part that was stored in between before they may end an upload. */
+const MIN_CUTS = 3
+
 export interface LanesOptions {
   /** Most lanes. */
   readonly concurrency: number
@@ -23,6 +37,8 @@ export interface LanesOptions {
   readonly cap: LimitFunction
   /** In ms. */
   readonly stallTimeout: number
+  /** In ms. */
+  readonly giveUpAfter: number
   readonly signal: AbortSignal
 }
 
@@ -31,6 +47,11 @@ export class Lanes {
   readonly #limit: LimitFunction
   /** What a lane moved lately, in bytes per ms. */
   #rate: number | undefined
+  /** PUTs in flight, and since when it has been one alone, on the monotonic clock. */
+  #inFlight = 0
+  #aloneSince = Number.POSITIVE_INFINITY
+  /** Since a part was last stored. */
+  #cuts = 0
 
   constructor(options: LanesOptions) {
     this.#options = options
@@ -49,15 +70,24 @@ export class Lanes {
 
   /** A PUT of so many bytes was stored within so many ms. */
   stored(size: number, duration: number): void {
+    this.#cuts = 0
     const rate = size / Math.max(duration, 1)
     this.#rate = this.#rate === undefined ? rate : (this.#rate + rate) / 2
     this.#limit.concurrency = Math.min(this.#limit.concurrency + 1, this.#options.concurrency)
   }
 
-  /** A PUT of so many bytes was cut after so many ms. */
-  cut(size: number, after: number): void {
-    this.#rate = Math.min(this.#rate ?? FIRST_RATE, size / after)
+  /**
+   * A PUT of so many bytes was cut after so many ms. Whether that ends the upload: if it had the link
+   * for itself for as long as the budget. Until then a slow link looks just like a dead one.
+   */
+  cut(size: number, after: number): boolean {
+    const { giveUpAfter } = this.#options
+    const longest = Math.max(Math.min(giveUpAfter, LONGEST_BY_CUTS), size / SLOWEST_LINK)
+    const allowed = Math.min(TIMES_A_CUT * after, longest)
+    this.#rate = Math.min(this.#rate ?? FIRST_RATE, (TIMES_AS_LONG * size) / allowed)
     this.narrow()
+    const alone = this.#inFlight === 1 ? performance.now() - this.#aloneSince : 0
+    return ++this.#cuts >= MIN_CUTS && Math.min(alone, after) >= giveUpAfter
   }
 
   /** One lane less, for a link that is too slow for as many. */
@@ -79,7 +109,9 @@ export class Lanes {
     const leaveLane = await turnIn(this.#limit, signal)
     try {
       const leaveCap = await turnIn(cap, signal)
+      this.#count(1)
       return () => {
+        this.#count(-1)
         leaveCap()
         leaveLane()
       }
@@ -87,6 +119,11 @@ export class Lanes {
       leaveLane()
       throw error
     }
+  }
+
+  #count(more: number): void {
+    this.#inFlight += more
+    this.#aloneSince = this.#inFlight === 1 ? performance.now() : Number.POSITIVE_INFINITY
   }
 }
 

@@ -27,9 +27,9 @@ export interface PutOptions {
   readonly start: () => Promise<() => void>
   /** How long an attempt may take, in ms. */
   readonly allowed: () => number
-  /** Told at once when one took longer, after how many ms. */
-  readonly onCut: (after: number) => void
-  readonly context: Omit<RetryContext, 'gate' | 'excusesCuts'>
+  /** Told at once when one took longer, after how many ms; whether that ends the matter. */
+  readonly onCut: (after: number) => boolean
+  readonly context: Omit<RetryContext, 'gate'>
 }
 
 /** What a part's way to S3 took. */
@@ -70,8 +70,7 @@ export const putPart = (options: PutOptions): Promise<Receipt> => {
       end()
     }
   }
-  // A slow link looks just like a dead one.
-  return withRetries(attempt, { ...context, excusesCuts: true })
+  return withRetries(attempt, context)
 }
 
 const putOnce = async (

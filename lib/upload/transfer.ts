@@ -77,7 +77,8 @@ export class Transfer {
     const { api, pool, cap } = this.#shared
     this.memoryLimit = api.options.memoryLimit
     this.memory = new BlockAccount(pool)
-    this.#lanes = new Lanes({ concurrency, cap, stallTimeout, signal })
+    const { giveUpAfter } = api.options.retry
+    this.#lanes = new Lanes({ concurrency, cap, stallTimeout, giveUpAfter, signal })
     this.#registrar = new Registrar({
       register: (parts, total) => this.#track(this.#register(parts, total)),
       perCall: limits.maxPartsPerCall,

@@ -39,7 +39,7 @@ const uploadOver = (baseUrl: string, options: Partial<RealtimeUploadOptions>) =>
 t.test('four lanes on a link that carries one of them store every part', async t => {
   // A part takes 1 s alone and 4 s beside three others; a PUT is given 175 ms at first.
   const { baseUrl, stored, carried, puts } = await slowLink(t, 16)
-  const retry = { ...QUICK, giveUpAfter: 1_000 }
+  const retry = { ...QUICK, giveUpAfter: 3_000 }
   const { upload, seen } = uploadOver(baseUrl, { stallTimeout: 50, retry })
   upload.end(bytes(8 * PART))
   t.equal(await endOf(upload), undefined)

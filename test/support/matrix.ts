@@ -278,7 +278,7 @@ const tokenFails = (name: string, token: () => string | Promise<string>): Way =>
 })
 
 /** Time-outs so short that silence is noticed soon, on the side that is silent alone. */
-export const HASTY = { register: { apiTimeout: 40 }, put: { stallTimeout: 10 } } as const
+export const HASTY = { register: { apiTimeout: 40 }, put: { stallTimeout: 3 } } as const
 
 const silent = (row: Row): Row => ({ ...row, silent: true })
 
