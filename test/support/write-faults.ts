@@ -45,7 +45,7 @@ Made by \`${COMMAND}\` from \`test/support/matrix.ts\`, which is the one to chan
 The list of what ends an upload at once is closed: our own misuse; a refusal in Frame.io's or S3's own words; JSON of Frame.io's that lacks what was asked for; 501 and 505. All else is tried again until a part or call has failed for \`retry.giveUpAfter\` while nothing on the upload moved: a part that is stored and a registration that is answered renew that budget, waits at the rate gate and for a lane do not count, and at least three attempts are made. The waits between them have full jitter. One part's trouble does not stop the others.
 
 - **A PUT that takes too long** is cut, and all lanes learn from it: no lane moves more than that, so others are allowed as much, and there is one lane less. It ends an upload only if it was allowed as long as \`retry.giveUpAfter\`: a link that flows, however slowly, is never given up.
-- **429 from Frame.io**: one gate holds all calls of the client back, for about a second, then twice as long each time. \`x-ratelimit-remaining: 0\` holds the next call before a 429 comes.
+- **429 from Frame.io**: one gate holds all calls of the client back, for about a second, then twice as long each time; when it opens one call goes, and the next when that one was answered. Before a 429 comes calls queue there as well: as many go side by side as Frame.io's bucket has room for by its \`x-ratelimit-*\`, then one for each that leaks.
 - **503 \`SlowDown\` from S3**: half the lanes. Each part that is stored gives one back.
 - **An expired URL** (403 with "expired", \`ExpiredToken\`, \`TokenRefreshRequired\`, or past its \`X-Amz-Expires\`): the part is registered again, with the same number and size.
 - **S3's \`AccessDenied\`, \`InvalidAccessKeyId\` or \`InvalidToken\`, or a 403 without a code**: one new URL. The next is final.
@@ -56,7 +56,7 @@ The list of what ends an upload at once is closed: our own misuse; a refusal in 
 
 ## The matrix
 
-An upload of ${PARTS} parts meets each fault in a registration and in a PUT, at every position in the exchange where the fault can strike (${POSITIONS.join(', ')}), and as often as makes sense. Each such cell is run by \`fault-matrix.test.ts\`, over real sockets. "Survived" means that every byte is in its place; "when the budget is spent", that the fault lasted as long as \`retry.giveUpAfter\`. A fault that strikes once is tried on the final part as well, with the same end.
+An upload of ${PARTS} parts meets each fault in a registration and in a PUT, at every position in the exchange where the fault can strike (${POSITIONS.join(', ')}), and as often as makes sense. Each such cell is run by \`npm run test:long\`, and a sample of them by \`npm test\`, over real sockets. "Survived" means that every byte is in its place; "when the budget is spent", that the fault lasted as long as \`retry.giveUpAfter\`. A fault that strikes once is tried on the final part as well, with the same end.
 
 ${CELLS.length} cells: ${survived} survived with every byte in place, ${CELLS.length - survived} ended in the one clear error named here.
 
