@@ -26,7 +26,7 @@ export type ErrorCode =
   | 'ERR_ASSET_NOT_FOUND'
   /** Frame.io refused the request (any other 4xx). */
   | 'ERR_REQUEST_REJECTED'
-  /** Told to slow down (429) for longer than the budget of retries. */
+  /** S3 said to slow down (429) for longer than the budget of retries; Frame.io may say so for ever. */
   | 'ERR_RATE_LIMITED'
   /** A presigned URL expired, and so did those that replaced it. */
   | 'ERR_URL_EXPIRED'

@@ -1035,3 +1035,12 @@ t.test('a token function that says much is quoted shortly', async t => {
   const error = await failureOf(client.getAsset('a1'))
   t.ok(shown(error).length < 10_000, `${shown(error).length} characters`)
 })
+
+t.test('a page of a portal is no word that an asset was deleted', async t => {
+  const { url, requests } = await serve(t, (res, _seen, count) => {
+    if (count === 1) res.writeHead(200, { 'content-type': 'text/html' }).end('<html>hotel</html>')
+    else res.writeHead(count === 2 ? 500 : 204).end()
+  })
+  await clientFor(t, url).deleteAsset('a1')
+  t.equal(requests.length, 3)
+})

@@ -33,23 +33,39 @@ t.test('a PUT may take four times as long as others did, beside stallTimeout', a
 t.test('after a cut all others may take three times as long as the one that was cut', async t => {
   const { lanes } = setUp()
   lanes.stored(5 * MiB, 1_000)
-  lanes.cut(5 * MiB, 34_000)
+  lanes.cut(34_000)
   t.equal(lanes.allowed(5 * MiB), 30_000 + 3 * 34_000)
-  lanes.cut(5 * MiB, 132_000)
+  t.equal(lanes.allowed(100), 30_000 + 3 * 34_000, 'whatever their size')
+  lanes.cut(132_000)
   t.equal(lanes.allowed(5 * MiB), 30_000 + 3 * 132_000)
+  lanes.stored(5 * MiB, 60_000)
+  t.equal(lanes.allowed(100), 30_000 + 240_000, 'until others are through sooner')
+  lanes.stored(5 * MiB, 1_000)
+  t.equal(lanes.allowed(100), 30_000 + 120_000, 'and then not all at once')
 })
 
 t.test('cuts lengthen it to giveUpAfter at most, but for large parts on a slow link', async t => {
-  const { lanes } = setUp()
-  lanes.cut(5 * MiB, 500_000)
-  t.equal(lanes.allowed(5 * MiB), 30_000 + 600_000)
+  for (const giveUpAfter of [600_000, 3_600_000]) {
+    const { lanes } = setUp({ giveUpAfter })
+    for (let cut = 0; cut < 9; cut++) lanes.cut(lanes.allowed(5 * MiB))
+    t.equal(lanes.allowed(5 * MiB), 30_000 + giveUpAfter)
+  }
   const endless = setUp({ giveUpAfter: Infinity }).lanes
-  endless.cut(5 * MiB, 500_000)
+  for (let cut = 0; cut < 9; cut++) endless.cut(endless.allowed(5 * MiB))
   t.equal(endless.allowed(5 * MiB), 30_000 + 600_000, 'a dead PUT is found dead all the same')
   const large = setUp().lanes
   large.stored(1_024 * MiB, 100_000)
-  large.cut(1_024 * MiB, 500_000)
-  t.equal(large.allowed(1_024 * MiB), 30_000 + 1_500_000)
+  for (let cut = 0; cut < 5; cut++) large.cut(large.allowed(1_024 * MiB))
+  t.ok(large.allowed(1_024 * MiB) > 10_000_000)
+})
+
+t.test('a small part says little of how long a large one may take', async t => {
+  const { lanes } = setUp()
+  const atFirst = lanes.allowed(5 * MiB)
+  lanes.stored(100, 1_000)
+  t.equal(lanes.allowed(5 * MiB), atFirst, 'what it took is latency')
+  lanes.cut(lanes.allowed(100))
+  t.ok(lanes.allowed(5 * MiB) < 150_000, 'a dead one of 5 MiB is still found dead')
 })
 
 t.test(
@@ -58,14 +74,14 @@ t.test(
     const { lanes } = setUp({ giveUpAfter: 40 })
     const leave = [await lanes.enter(), await lanes.enter()]
     await new Promise(resolve => setTimeout(resolve, 60))
-    t.notOk(lanes.cut(1_000, 60), 'there was another')
+    t.notOk(lanes.cut(60), 'there was another')
     leave[0]?.()
-    t.notOk(lanes.cut(1_000, 60), 'it has just become the only one')
+    t.notOk(lanes.cut(60), 'it has just become the only one')
     await new Promise(resolve => setTimeout(resolve, 60))
-    t.notOk(lanes.cut(1_000, 20), 'it was allowed less than the budget')
-    t.ok(lanes.cut(1_000, 60))
+    t.notOk(lanes.cut(20), 'it was allowed less than the budget')
+    t.ok(lanes.cut(60))
     lanes.stored(1_000, 1)
-    t.notOk(lanes.cut(1_000, 60), 'something was stored meanwhile')
+    t.notOk(lanes.cut(60), 'something was stored meanwhile')
     leave[1]?.()
   },
 )
@@ -74,7 +90,7 @@ t.test('each cut leaves a lane less, each part that was stored one more', async 
   const { lanes } = setUp({ concurrency: 3 })
   lanes.stored(1_000, 1)
   const all = lanes.movedIn(1)
-  lanes.cut(1_000_000, 1_000) // No slower than what was known.
+  lanes.cut(1_000)
   t.equal(lanes.movedIn(1), (all * 2) / 3)
   lanes.narrow()
   lanes.narrow()

@@ -349,6 +349,19 @@ t.test('a URL that goes out of date between two tries is renewed', async t => {
   )
 })
 
+t.test('a URL that goes out of date while it waits for its turn is renewed in it', async t => {
+  const { url, requests } = await serve(t, res => res.end())
+  const old = { url: `${url}/old?X-Amz-Expires=60`, since: performance.now() - 59_900 }
+  const { asked, renew } = renewing(url)
+  const start = () => new Promise<() => void>(resolve => setTimeout(resolve, 200, () => {}))
+  await put(t, old, { renew, start }).receipt
+  t.equal(asked.length, 1)
+  t.strictSame(
+    requests.map(({ url }) => url),
+    ['/again/1'],
+  )
+})
+
 t.test('where no new URL can be had, that is the failure', async t => {
   const { url } = await serve(t, res => res.writeHead(400).end(xml('ExpiredToken')))
   const refused = new Error('registering again was refused')

@@ -158,6 +158,20 @@ t.test('the budget ends it, and the last wait is cut to what is left', async t =
   t.ok(total < 65, `${total} ms were asked for in all`) // A timer may be a millisecond early.
 })
 
+t.test('an excused failure never ends it, nor does it use the budget up', async t => {
+  const { context, waits } = contextFor({ retry: { giveUpAfter: 40, minDelay: 0, maxDelay: 0 } })
+  const attempt = async (number: number) => {
+    if (number < 6) {
+      await sleep(20, context.signal)
+      throw new Failure(RETRY, 'cut', {}, { isExcused: true })
+    }
+    if (number === 6) throw new Failure(RETRY, 'an ordinary fault')
+    return 'done'
+  }
+  t.equal(await withRetries(attempt, context), 'done', '100 ms of cuts, then the first failure')
+  t.equal(waits.length, 6)
+})
+
 t.test('a budget without end does not end it', async t => {
   const retry = { giveUpAfter: Infinity, minDelay: 0, maxDelay: 0 }
   const { context } = contextFor({ retry })

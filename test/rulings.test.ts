@@ -52,7 +52,7 @@ t.test('answers of S3: the whole table', async t => {
     [400, 'ExpiredToken', 'The provided token has expired.', 'new-url', 'ERR_URL_EXPIRED'],
     [403, 'AccessDenied', '', 'new-url', 'ERR_STORAGE_REJECTED'],
     [403, 'AccessDenied', 'Access Denied', 'new-url', 'ERR_STORAGE_REJECTED'],
-    [403, '', '', 'new-url', 'ERR_STORAGE_REJECTED'],
+    [403, '', '', 'new-url', 'ERR_BAD_RESPONSE'],
     [403, 'SignatureDoesNotMatch', 'They differ', 'fatal', 'ERR_STORAGE_REJECTED'],
     [403, 'InvalidAccessKeyId', '', 'new-url', 'ERR_STORAGE_REJECTED'],
     [400, 'InvalidToken', '', 'new-url', 'ERR_STORAGE_REJECTED'],
@@ -184,6 +184,7 @@ t.test('what fails while it connects was never sent, by whatever name it goes', 
   const refused = { code: 'ECONNREFUSED', syscall: 'connect' }
   t.ok(neverSent({ code: 'ECONNREFUSED', errors: [refused, refused] }))
   t.notOk(neverSent({ code: 'ECONNREFUSED', errors: [refused, { code: 'EPIPE' }] }))
+  t.notOk(neverSent({ code: 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC' }), 'in mid-request')
 })
 
 t.test('a connection that lost its route after it stood may have sent the request', async t => {

@@ -179,7 +179,8 @@ export class Api {
   }
 
   #read<T>({ read, what, details, idempotent }: ApiRequest<T>, { status, text }: Answer): T {
-    if (!read) return undefined as T
+    // A deletion has no answer to be read; a portal's page is none all the same.
+    if (!read && !/^\s*</.test(text)) return undefined as T
     const body = parseJson(text)
     if (body === undefined) {
       const failure = this.#failure(RULINGS.notTheirs, what, details, {
@@ -188,6 +189,7 @@ export class Api {
       })
       throw idempotent ? failure : this.#ambiguous(failure)
     }
+    if (!read) return undefined as T
     try {
       return read(body)
     } catch (error) {

@@ -8,6 +8,7 @@ import { quote, RealtimeUploadError } from '../errors.ts'
 import { openAgent } from '../net/agents.ts'
 import { type Answer, checkDispatcher, exchange } from '../net/http.ts'
 import { Failure } from '../net/retry.ts'
+import { judgeApiAnswer } from '../net/rulings.ts'
 import { BASE_URL, checkBaseUrl } from './options.ts'
 import { parseJson, readFailure, readTokens, type Tokens, urlOf } from './protocol.ts'
 import type { RefreshingToken } from './token.ts'
@@ -148,7 +149,8 @@ const failed = (message: string, cause: unknown) =>
 
 /** Frame.io's own word that this refresh token gets no more tokens is final; all else may pass. */
 const refused = ({ status }: Answer, reason: string | undefined) => {
-  const final = reason !== undefined && status >= 400 && status < 500 && status !== 429
+  const { verdict } = judgeApiAnswer(status, reason !== undefined)
+  const final = reason !== undefined && status < 500 && verdict !== 'retry'
   return new RealtimeUploadError(
     final ? 'ERR_UNAUTHORIZED' : 'ERR_SERVER',
     `${WHAT}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${final ? '; the device or app must be authorised anew' : ''}`,

@@ -10,7 +10,8 @@ import type { Ruling, Verdict } from './rulings.ts'
 export interface RetryOptions {
   /**
    * Give up when a part or call has failed for this long while nothing on the upload moved, in ms;
-   * `Infinity` never gives up. At least three attempts are made. Default 600,000 (ten minutes).
+   * `Infinity` never gives up. At least three attempts are made. Waits that Frame.io asked for (429)
+   * do not count. Default 600,000 (ten minutes).
    */
   readonly giveUpAfter: number
   /** Shortest wait before another try, in ms. Default 500. */
@@ -96,10 +97,14 @@ export const withRetries = async <T>(
   const budget = new Budget(retry.giveUpAfter, pulse)
   const met = new Map<Ruling, number>()
   let last: Verdict | undefined
+  let failures = 0
   for (let number = 1; ; number++) {
+    let startedAt = performance.now()
     try {
-      if (gate) await budget.hold(gate.pass(signal))
+      // Not behind the gate as well: it counts who passed, and hears of the attempt how that ended.
       signal.throwIfAborted()
+      if (gate) await budget.hold(gate.pass(signal))
+      startedAt = performance.now()
       return await attempt(number, budget.hold)
     } catch (failure) {
       if (signal.aborted) throw signal.reason
@@ -113,8 +118,10 @@ export const withRetries = async <T>(
         ...failure.details,
         attempts: number,
       })
-      const left = budget.failed()
-      const isSpent = left <= 0 && number >= MIN_ATTEMPTS && !isExcused
+      if (isExcused) budget.excuse(startedAt)
+      else failures++
+      const left = isExcused ? Number.POSITIVE_INFINITY : budget.failed()
+      const isSpent = left <= 0 && failures >= MIN_ATTEMPTS
       if (verdict === 'fatal' || times > atMost || isSpent) throw error
 
       const gated = gate !== undefined && code === 'ERR_RATE_LIMITED'
@@ -154,6 +161,12 @@ class Budget {
     } finally {
       if (this.#since !== undefined) this.#since += performance.now() - start
     }
+  }
+
+  /** An attempt that began then was no failure: it does not count. */
+  excuse(startedAt: number): void {
+    const now = performance.now()
+    if (this.#since !== undefined) this.#since = Math.min(now, this.#since + now - startedAt)
   }
 
   /** An attempt failed just now. What is left, in ms. */

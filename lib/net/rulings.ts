@@ -53,6 +53,8 @@ export const RULINGS = {
   nonsense: fatal('ERR_BAD_RESPONSE'),
   // Of S3.
   urlExpired: { verdict: 'new-url', code: 'ERR_URL_EXPIRED' },
+  /** A 403 without a code of S3's: a captive portal's or a proxy's page, or an expired URL. */
+  deniedByOthers: { verdict: 'new-url', code: 'ERR_BAD_RESPONSE' },
   /** May be an expired URL in other words: some servers leave the message empty. */
   denied: { verdict: 'new-url', code: 'ERR_STORAGE_REJECTED', atMost: 1 },
   /** What arrived is not what was hashed: once may be the network, again and again is the memory. */
@@ -120,7 +122,7 @@ export const judgeStorageAnswer = (status: number, code: string, message: string
   const known = judgeStatus(status)
   if (known) return known
   if (status === 403 && /expired/i.test(code + message)) return RULINGS.urlExpired
-  if (status === 403 && code === '') return RULINGS.denied
+  if (status === 403 && code === '') return RULINGS.deniedByOthers
   if (FINAL_STORAGE_CODES.has(code)) return RULINGS.storageRejected
   if (code === '' || status < 400) return RULINGS.notTheirs
   return STORAGE_CODES.get(code) ?? RULINGS.storageTrouble
@@ -155,6 +157,9 @@ export const neverSent = (error: unknown): boolean => {
   const { errors, syscall } = (error ?? {}) as { errors?: unknown; syscall?: unknown }
   if (Array.isArray(errors) && errors.length > 0) return errors.every(neverSent)
   const code = errorCode(error)
+  // What is encrypted may be garbled in the middle of a request. Of a handshake Node says `write`.
+  const { message } = (error ?? {}) as { message?: unknown }
+  if (/bad.record.mac/i.test(`${code} ${message}`)) return false
   if (TLS.test(code)) return true
   // A route may also be lost in the middle of a request: then it is `read` or `write` that fails.
   if (typeof syscall === 'string') return CONNECTING.test(syscall)

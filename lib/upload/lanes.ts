@@ -3,15 +3,14 @@
  * in it.
  *
  * Bytes that the kernel took are not bytes that arrived, so progress inside a PUT cannot be seen: only
- * its whole duration can be judged, by what others took. A PUT that was cut is a measurement too: not
- * through after so many ms means that a lane moves no more than that, and from then on all others are
- * allowed more, those under way included. So on a link that collapses one PUT is cut and not all,
- * and each cut leaves fewer lanes to share the link.
+ * its whole duration can be judged, by what others took. A PUT that was cut is a measurement too:
+ * from then on all others are allowed longer, those under way included. So on a link that collapses
+ * one PUT is cut and not all, and there is a lane less to share the link.
  */
 import pLimit, { type LimitFunction } from 'p-limit'
 
-/** Rate assumed before the first part was stored, in bytes per ms: 512 KiB/s. */
-const FIRST_RATE = (512 * 2 ** 10) / 1_000
+/** Pace assumed before the first part was stored, in ms per byte: 512 KiB/s. */
+const FIRST_PACE = 1_000 / (512 * 2 ** 10)
 
 /** A PUT may take so many times as long as the others, beside `stallTimeout`. */
 const TIMES_AS_LONG = 4
@@ -22,7 +21,7 @@ const TIMES_AS_LONG = 4
  */
 const TIMES_A_CUT = 3
 
-/** Cuts lengthen what is allowed to `giveUpAfter`, or this where that is more, in ms … */
+/** Cuts lengthen what is allowed to `giveUpAfter`, or this where that has no end, in ms … */
 const LONGEST_BY_CUTS = 600_000
 /** … or for large parts to what they take on a link as slow as this, in bytes per ms: 512 kbit/s. */
 const SLOWEST_LINK = 64
@@ -45,8 +44,15 @@ export interface LanesOptions {
 export class Lanes {
   readonly #options: LanesOptions
   readonly #limit: LimitFunction
-  /** What a lane moved lately, in bytes per ms. */
-  #rate: number | undefined
+  /**
+   * What a lane took lately, in ms per byte. Of paces a slow one moves the mean at once, and a fast one
+   * bit by bit: of rates it would be the other way round.
+   */
+  #pace: number | undefined
+  /** What every PUT may take since others were cut, beside `stallTimeout`, in ms. */
+  #patience = 0
+  /** Of the parts that were asked about, in bytes. */
+  #largest = 0
   /** PUTs in flight, and since when it has been one alone, on the monotonic clock. */
   #inFlight = 0
   #aloneSince = Number.POSITIVE_INFINITY
@@ -60,31 +66,38 @@ export class Lanes {
 
   /** How long a PUT of so many bytes may take, in ms. */
   allowed(size: number): number {
-    return this.#options.stallTimeout + (TIMES_AS_LONG * size) / (this.#rate ?? FIRST_RATE)
+    this.#largest = Math.max(this.#largest, size)
+    const asOthers = TIMES_AS_LONG * size * (this.#pace ?? FIRST_PACE)
+    return this.#options.stallTimeout + Math.max(asOthers, this.#patience)
   }
 
   /** Bytes that all lanes together move in so many ms; 0 before the first part was stored. */
   movedIn(ms: number): number {
-    return ms * (this.#rate ?? 0) * this.#limit.concurrency
+    return this.#pace === undefined ? 0 : (ms / this.#pace) * this.#limit.concurrency
   }
 
   /** A PUT of so many bytes was stored within so many ms. */
   stored(size: number, duration: number): void {
     this.#cuts = 0
-    const rate = size / Math.max(duration, 1)
-    this.#rate = this.#rate === undefined ? rate : (this.#rate + rate) / 2
     this.#limit.concurrency = Math.min(this.#limit.concurrency + 1, this.#options.concurrency)
+    const pace = Math.max(duration, 1) / size
+    // What a small part takes is latency, which says nothing of how slowly a large one may go.
+    if (size < this.#largest / 2 && pace > (this.#pace ?? FIRST_PACE)) return
+    this.#pace = this.#pace === undefined ? pace : (this.#pace + pace) / 2
+    // Those that were nearly through when a link collapsed still look fast: not all at once.
+    const needed = Math.max(TIMES_AS_LONG * duration, this.#patience / 2)
+    this.#patience = Math.min(this.#patience, needed)
   }
 
   /**
-   * A PUT of so many bytes was cut after so many ms. Whether that ends the upload: if it had the link
-   * for itself for as long as the budget. Until then a slow link looks just like a dead one.
+   * A PUT was cut after so many ms. Whether that ends the upload: if no other PUT of the upload was
+   * in flight for as long as the budget. Until then a slow link looks just like a dead one.
    */
-  cut(size: number, after: number): boolean {
+  cut(after: number): boolean {
     const { giveUpAfter } = this.#options
-    const longest = Math.max(Math.min(giveUpAfter, LONGEST_BY_CUTS), size / SLOWEST_LINK)
-    const allowed = Math.min(TIMES_A_CUT * after, longest)
-    this.#rate = Math.min(this.#rate ?? FIRST_RATE, (TIMES_AS_LONG * size) / allowed)
+    const budget = Number.isFinite(giveUpAfter) ? giveUpAfter : LONGEST_BY_CUTS
+    const longest = Math.max(budget, this.#largest / SLOWEST_LINK)
+    this.#patience = Math.max(this.#patience, Math.min(TIMES_A_CUT * after, longest))
     this.narrow()
     const alone = this.#inFlight === 1 ? performance.now() - this.#aloneSince : 0
     return ++this.#cuts >= MIN_CUTS && Math.min(alone, after) >= giveUpAfter
@@ -102,7 +115,7 @@ export class Lanes {
 
   /**
    * Waits for a lane, and for one of the client's PUTs; gives how to leave both. Each attempt enters
-   * anew: a part that waits for another try takes no place from those that could use it.
+   * anew, and last: a part that waits for another try takes no place from those that could use it.
    */
   async enter(): Promise<() => void> {
     const { cap, signal } = this.#options

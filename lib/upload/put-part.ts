@@ -59,8 +59,10 @@ export const putPart = (options: PutOptions): Promise<Receipt> => {
   const attempt = async (attempts: number, hold: Hold): Promise<Receipt> => {
     if (!current || isOutdated(current)) current = await hold(renew())
     const end = await hold(start())
-    const startedAt = performance.now()
     try {
+      // The turn may have come late.
+      if (isOutdated(current)) current = await hold(renew())
+      const startedAt = performance.now()
       await putOnce(current.url, options)
       return { attempts, duration: performance.now() - startedAt }
     } catch (error) {

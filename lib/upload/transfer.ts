@@ -82,9 +82,12 @@ export class Transfer {
     this.#registrar = new Registrar({
       register: (parts, total) => this.#track(this.#register(parts, total)),
       perCall: limits.maxPartsPerCall,
-      // While one call's parts are registered, those of the call before it are sent.
-      window: ({ size }, callTime) =>
-        2 * concurrency + Math.ceil((2 * this.#lanes.movedIn(callTime)) / size),
+      // While one call's parts are registered, those of the call before it are sent. What retries and
+      // waits add to a call is no measure.
+      window: ({ size }, callTime) => {
+        const moved = this.#lanes.movedIn(Math.min(callTime, api.options.apiTimeout))
+        return 2 * concurrency + Math.ceil((2 * moved) / size)
+      },
       assetName,
     })
     setMaxListeners(0, signal)
@@ -156,7 +159,7 @@ export class Transfer {
       renew: () => this.#unlessEnded(this.#registrar.again(part)),
       start,
       allowed: () => this.#lanes.allowed(part.size),
-      onCut: after => this.#lanes.cut(part.size, after),
+      onCut: after => this.#lanes.cut(after),
       context: { ...this.#context('put', [part.number]), retry: api.options.retry },
     })
   }

@@ -425,13 +425,11 @@ export const MATRIX: readonly Row[] = [
     transient('ERR_URL_EXPIRED'),
   ),
   row(
-    'a 403 of S3 that may mean expiry: `AccessDenied`, `InvalidAccessKeyId`, HTML, an empty body',
+    'a 403 of S3 that may mean expiry: `AccessDenied`, `InvalidAccessKeyId`',
     answers('put', {
       ...refused(403, 'InvalidAccessKeyId'),
       AccessDenied: { status: 403, body: xml('AccessDenied', 'Access Denied') },
       'AccessDenied without a message': { status: 403, body: xml('AccessDenied', '') },
-      HTML: { status: 403, body: HTML },
-      empty: { status: 403, body: '' },
     }),
     fatalAfter(2, 'ERR_STORAGE_REJECTED'),
   ),
@@ -543,7 +541,8 @@ export const MATRIX: readonly Row[] = [
   row(
     'a 4xx to a PUT without a code of S3',
     storageSays({
-      ...each([400, 401, 404, 407, 409, 413], status => ({ status, body: HTML })),
+      ...each([400, 401, 403, 404, 407, 409, 413], status => ({ status, body: HTML })),
+      '403 empty': { status: 403, body: '' },
       '404 empty': { status: 404, body: '' },
     }),
     transient('ERR_BAD_RESPONSE'),
