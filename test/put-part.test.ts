@@ -403,12 +403,13 @@ t.test('a PUT that was cut ends the matter when the link says so, and not before
 
 t.test('waiting for a turn does not count against the budget', async t => {
   const { url } = await serve(t, (res, _seen, count) => res.writeHead(count < 6 ? 503 : 200).end())
-  const retry = { giveUpAfter: 100, minDelay: 0, maxDelay: 0 }
+  // Ample for five failures on a busy machine, and less than the four turns between them.
+  const retry = { giveUpAfter: 1_100, minDelay: 0, maxDelay: 0 }
   const signal = new AbortController().signal
-  const start = () => new Promise<() => void>(resolve => setTimeout(resolve, 40, () => {}))
+  const start = () => new Promise<() => void>(resolve => setTimeout(resolve, 350, () => {}))
   const context = { retry, signal, pulse: new Pulse(), onRetry: () => {} }
   const { receipt } = put(t, url, { start, context })
-  t.equal((await receipt).attempts, 6, '240 ms of waiting')
+  t.equal((await receipt).attempts, 6, '1,400 ms of waiting between failures')
 })
 
 t.test('each attempt ends its turn, however it ends', async t => {
