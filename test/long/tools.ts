@@ -12,7 +12,7 @@ t.setTimeout(PATIENCE)
 t.jobs = 3
 
 for (const [tool, amount] of [
-  ['random-schedules', '10000'],
+  ['random-schedules', '5000'],
   ['soak', '3'],
   ['load', '200'],
 ] as const) {
