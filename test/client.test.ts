@@ -787,7 +787,8 @@ t.test('waitUntilUploaded gives up after its timeout', async t => {
     assetId: 'a1',
     message: /within 30 ms/,
   })
-  t.equal(requests.length, 1)
+  // On a busy machine the time may be over before the first look.
+  t.ok(requests.length <= 1)
 })
 
 t.test('waitUntilUploaded gives up after its timeout also while a call hangs or fails', async t => {
