@@ -370,13 +370,14 @@ t.test('where no new URL can be had, that is the failure', async t => {
 })
 
 t.test('a PUT that is cut is told of at once, and is a timeout', async t => {
-  let arrived = 0
+  const cuts: number[] = []
   const { url } = await serveRaw(t, socket => {
     socket.once('data', () => {
-      if (++arrived > 2) socket.end('HTTP/1.1 200 OK\r\netag: "0"\r\ncontent-length: 0\r\n\r\n')
+      // On a busy machine a PUT may be cut before it arrives.
+      if (cuts.length < 2) return
+      socket.end('HTTP/1.1 200 OK\r\netag: "0"\r\ncontent-length: 0\r\n\r\n')
     })
   })
-  const cuts: number[] = []
   const { receipt, retries } = put(t, url, {
     allowed: () => (cuts.length < 2 ? 40 : 20_000),
     onCut: after => {
@@ -388,7 +389,6 @@ t.test('a PUT that is cut is told of at once, and is a timeout', async t => {
   t.equal(cuts.length, 2)
   for (const after of cuts) t.ok(after >= 40, `cut after ${after} ms`)
   t.match(retries, [{ code: 'ERR_TIMEOUT' }, { code: 'ERR_TIMEOUT' }])
-  t.equal(arrived, 3)
 })
 
 t.test('a PUT that was cut ends the matter when the link says so, and not before', async t => {

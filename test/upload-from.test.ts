@@ -119,7 +119,7 @@ for (const [name, source] of [
   })
 
   t.test(`${name}: memory that is full holds it back, and loses nothing`, async t => {
-    const slow = { latency: { storage: 30 } }
+    const slow = { latency: { storage: 150 } }
     const { asset, upload } = await start(t, { concurrency: 1, memoryLimit: MiB }, slow)
     let stalls = 0
     upload.on('stall', () => stalls++)
