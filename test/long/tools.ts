@@ -1,6 +1,6 @@
 /**
- * What goes on for minutes, as anyone can run it by hand: ten
- * uploads that trickle through faults, two hundred at once. Each tool says by its exit code how it ended.
+ * What goes on for minutes, as anyone can run it by hand: random schedules in large numbers, uploads
+ * that trickle through faults, two hundred at once. Each tool says by its exit code how it ended.
  */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ t.setTimeout(PATIENCE)
 t.jobs = 3
 
 for (const [tool, amount] of [
+  ['random-schedules', '2000'],
   ['soak', '3'],
   ['load', '200'],
 ] as const) {

@@ -3,7 +3,7 @@ import { runSchedules } from '../support/schedules.ts'
 
 /** `SEED=… npx tap run test/scenarios/random-schedules.test.ts` runs the same ones again. */
 const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31)
-/** More: `npx tsx test/random-schedules.ts 20000`. */
+/** More: `npm run test:long`, or `npx tsx test/random-schedules.ts 20000`. */
 const COUNT = 200
 
 const problems: unknown[] = []
