@@ -61,6 +61,46 @@ const box = (kind: string, size: number, header = size) => {
   return bytes
 }
 
+/** An ftyp as files have it: its brand, the version of that, and what else it may be read as. */
+const ftyp = (brand: string, ...compatible: string[]) => {
+  const brands = Buffer.from(`${brand}\0\0\0\0${compatible.join('')}`, 'latin1')
+  return Buffer.concat([box('ftyp', 8, 8 + brands.length), brands])
+}
+
+t.test('a picture has no index to wait for, and is not warned of', async t => {
+  const rest = [box('meta', 300), box('mdat', 5_000)]
+  for (const [name, indexIsLast, head] of [
+    ['an AVIF of libavif', false, ftyp('avif', 'avif', 'mif1', 'miaf', 'MA1B')],
+    ['an AVIF of ffmpeg', false, ftyp('avif', 'avif', 'mif1', 'miaf')],
+    ['a moving AVIF', false, ftyp('avis', 'avis', 'avif', 'msf1', 'iso8', 'mif1', 'miaf', 'MA1A')],
+    ['a HEIC of an iPhone', false, ftyp('heic', 'mif1', 'heic')],
+    [
+      'a HEIC of a newer one',
+      false,
+      ftyp('heic', 'mif1', 'MiHB', 'MiHA', 'heix', 'MiHE', 'MiPr', 'miaf', 'heic', 'tmap'),
+    ],
+    ['a HEIF of a Canon, 10 bit', false, ftyp('heix', 'mif1', 'heix')],
+    ['a HEIF that names its container first', false, ftyp('mif1', 'mif1', 'heic')],
+    ['a burst of pictures', false, ftyp('msf1', 'msf1', 'hevc')],
+    ['a JPEG in HEIF', false, ftyp('jpeg', 'mif1', 'jpeg')],
+    ['one known by its last brand alone', false, ftyp('unif', 'miaf', 'MiPr', 'heic')],
+    ['a film of ffmpeg', true, ftyp('isom', 'isom', 'iso2', 'avc1', 'mp41')],
+    ['a film of an iPhone', true, ftyp('qt  ', 'qt  ')],
+    ['a film of a Sony', true, ftyp('XAVC', 'XAVC', 'mp42', 'iso2')],
+    [
+      'a version that looks like a brand',
+      true,
+      Buffer.concat([box('ftyp', 8, 16), Buffer.from('isommif1')]),
+    ],
+    ['a film whose brand is cut off', true, box('ftyp', 8)],
+  ] as const) {
+    const file = Buffer.concat([head, ...rest])
+    for (const size of [1, 5, 4_096, file.length]) {
+      t.equal(verdictOn(file, size), indexIsLast, `${name} in chunks of ${size}`)
+    }
+  }
+})
+
 t.test('boxes of every size are passed over', async t => {
   const large = Buffer.alloc(32)
   large.writeUInt32BE(1)
