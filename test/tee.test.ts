@@ -16,6 +16,7 @@ import {
   sourceOf,
 } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
+import { noSmallDisk, smallDisk } from './support/small-disk.ts'
 
 const DATA = bytes(50_000)
 
@@ -150,6 +151,131 @@ t.test('while the memory of the upload is full both wait', async t => {
   await end
 })
 
+t.test('a copy has what is uploaded, and the tee ends when both are through', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload, asset } = smallUpload(sandbox)
+  const copy = createWriteStream(join(t.testdir(), 'A001.mp4'))
+  const through = tee(upload, { copy })
+  const closed = new Promise(resolve => through.once('close', resolve))
+  await within(20_000, pipeline(sourceOf(DATA, 999), through))
+  t.match(upload.result, { bytes: DATA.length })
+  t.equal(copy.closed, true)
+  t.ok((await readFile(copy.path)).equals(DATA))
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(DATA))
+  await within(20_000, closed)
+})
+
+t.test('a disk that is full does not end the upload', { skip: noSmallDisk }, async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const room = 16_384
+  const path = join(smallDisk(t, room), 'A001.mp4')
+  const [one, other] = [smallUpload(sandbox), smallUpload(sandbox)]
+  const copy = createWriteStream(path)
+  const through = tee(one.upload, { copy, onCopyError: 'continue' })
+  await within(20_000, pipeline(sourceOf(DATA, 999), through))
+  t.match(copy.errored, { code: 'ENOSPC' })
+  t.match(one.upload.result, { bytes: DATA.length })
+  await one.asset.whenUploaded()
+  t.equal(one.asset.sha256, sha256(DATA))
+  const kept = await readFile(path)
+  t.equal(kept.length, room, 'what fits is kept')
+  t.ok(kept.equals(DATA.subarray(0, room)))
+  // Otherwise it is the end of both.
+  const full = tee(other.upload, { copy: createWriteStream(path, { flags: 'a' }) })
+  const failure = await within(20_000, failureOf(pipeline(sourceOf(DATA, 999), full)))
+  t.match(failure, { code: 'ENOSPC' })
+  t.equal(await endOf(other.upload), failure)
+  t.equal(other.asset.status, 'created')
+})
+
+/** Takes so many bytes, and then has no room. */
+const smallFile = (room: number) => {
+  let size = 0
+  return new Writable({
+    write(chunk, _encoding, callback) {
+      size += chunk.length
+      callback(size > room ? new Error('no space left on device') : null)
+    },
+  })
+}
+
+t.test('a copy that fails at its very end does not end the upload either', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload, asset } = smallUpload(sandbox)
+  const final = (callback: (error: Error) => void) => callback(new Error('the disk was pulled'))
+  const copy = new Writable({ write: (_chunk, _encoding, callback) => callback(), final })
+  const through = tee(upload, { copy, onCopyError: 'continue' })
+  await within(20_000, pipeline(sourceOf(DATA, 999), through))
+  t.match(copy.errored, { message: 'the disk was pulled' })
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(DATA))
+})
+
+t.test('an upload that fails leaves the copy whole, or ends it', async t => {
+  for (const onUploadError of ['continue', 'stop'] as const) {
+    const sandbox = await sandboxFor(t, {}, SMALL)
+    sandbox.faults.add({ on: 'put', part: 3, do: { status: 400 } })
+    const { upload } = smallUpload(sandbox)
+    const copy = createWriteStream(join(t.testdir(), 'A001.mp4'))
+    const end = pipeline(sourceOf(DATA, 999), tee(upload, { copy, onUploadError }))
+    const failure = await within(
+      20_000,
+      end.catch(error => error),
+    )
+    t.match(upload.errored, { code: 'ERR_STORAGE_REJECTED' })
+    t.equal(copy.destroyed, true)
+    if (onUploadError === 'stop') t.equal(failure, upload.errored)
+    else t.ok((await readFile(copy.path)).equals(DATA))
+  }
+})
+
+t.test('where both fail there is nowhere to go on to', async t => {
+  const both = { onUploadError: 'continue', onCopyError: 'continue' } as const
+  for (const end of [undefined, DATA.length + 1]) {
+    const sandbox = await sandboxFor(t, {}, SMALL)
+    sandbox.faults.add({ on: 'put', do: { status: 400 } })
+    const { upload } = smallUpload(sandbox)
+    const copy = smallFile(10_000)
+    let given = 0
+    const source = new Readable({
+      read() {
+        given += 999
+        this.push(end !== undefined && given > end ? null : Buffer.alloc(999))
+      },
+    })
+    const failure = failureOf(pipeline(source, tee(upload, { copy, ...both })))
+    const error = await within(20_000, failure)
+    t.ok(error === copy.errored || error === upload.errored)
+    t.ok(copy.errored && upload.errored)
+  }
+})
+
+t.test('a source that fails ends the upload and the copy', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload } = smallUpload(sandbox)
+  const source = new PassThrough()
+  const copy = new PassThrough()
+  const end = failureOf(pipeline(source, tee(upload, { copy, onCopyError: 'continue' })))
+  source.destroy(new Error('the tape is torn'))
+  const failure = await within(20_000, end)
+  t.match(failure, { message: 'the tape is torn' })
+  t.equal(await endOf(upload), failure)
+  t.equal(copy.errored, failure)
+})
+
+t.test('a copy that is read on, such as one that is packed, is left to its reader', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const { upload } = smallUpload(sandbox)
+  const copy = new PassThrough()
+  await within(20_000, pipeline(sourceOf(bytes(10_000), 999), tee(upload, { copy })))
+  await new Promise(setImmediate)
+  t.equal(
+    (await copy.toArray()).reduce((sum, { length }) => sum + length, 0),
+    10_000,
+  )
+})
+
 t.test('arguments that make no sense are told by name', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const { upload } = smallUpload(sandbox)
@@ -163,7 +289,23 @@ t.test('arguments that make no sense are told by name', async t => {
       [upload, { onUploadError: 'go' }],
       "onUploadError must be 'stop' or 'continue'; received 'go'",
     ],
-    [[upload, { onError: 'stop' }], 'onError is not an option; there are onUploadError'],
+    [
+      [upload, { onError: 'stop' }],
+      'onError is not an option; there are onUploadError, copy, onCopyError',
+    ],
+    [[upload, { onCopyError: 'go' }], "onCopyError must be 'stop' or 'continue'; received 'go'"],
+    [
+      [upload, { onCopyError: 'continue' }],
+      "copy must be a Writable where onCopyError is 'continue', for pipeline() destroys the source with whatever comes after; received undefined",
+    ],
+    [
+      [upload, { copy: 'A001.mp4' }],
+      "copy must be a Writable that still takes bytes; received 'A001.mp4'",
+    ],
+    [
+      [upload, { copy: new PassThrough().end() }],
+      'copy must be a Writable that still takes bytes; received an object (PassThrough)',
+    ],
   ] as const) {
     t.throws(() => call(...args), { code: 'ERR_INVALID_OPTION', message })
   }
