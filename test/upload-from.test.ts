@@ -32,6 +32,7 @@ import {
   uploadFrom,
 } from '../lib/index.ts'
 import type { SandboxOptions } from '../lib/sandbox/index.ts'
+import { pathWithoutMkfifo } from './support/mkfifo.ts'
 import { bytes, chunked, endOf, QUICK, sandboxFor, sha256, until } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
 
@@ -87,15 +88,18 @@ const isOpen = (fd: number) => {
 /** The descriptor of the listing itself is closed by then. */
 const isSocket = (fd: number) => isOpen(fd) && fstatSync(fd).isSocket()
 
-/** Temporary files go to this folder until the test ends. */
-const temporary = (t: Test, folder: string) => {
-  const { TMPDIR } = process.env
-  process.env.TMPDIR = folder
+/** Sets a variable of the environment until the test ends. */
+const withVariable = (t: Test, name: string, value: string) => {
+  const before = process.env[name]
+  process.env[name] = value
   t.teardown(() => {
-    if (TMPDIR === undefined) delete process.env.TMPDIR
-    else process.env.TMPDIR = TMPDIR
+    if (before === undefined) delete process.env[name]
+    else process.env[name] = before
   })
 }
+
+/** Temporary files go to this folder until the test ends. */
+const temporary = (t: Test, folder: string) => withVariable(t, 'TMPDIR', folder)
 
 /** Its text, 20 MiB of it, is never the same for long. */
 const LONG = 'seq 1 3000000'
@@ -354,7 +358,7 @@ for (const [when, wait] of [
   })
 }
 
-t.test('nor does it where there can be no pair of sockets', async t => {
+t.test('nor does it where there can be no connection', async t => {
   temporary(t, '/no/such/folder')
   const { upload } = await start(t, {}, { storage: 'discard' })
   const { program, options, hasRun } = telltale(t)
@@ -626,8 +630,14 @@ t.test('no program sees the token, unless it is handed to it', async t => {
   const script = 'printf %s "$' + '{FRAMEIO_TOKEN-none}$' + '{PATH:+ path}"'
   const long = join(t.testdir(), 'a'.repeat(100)) // There can be no pair of sockets there.
   mkdirSync(long)
-  for (const folder of [tmpdir(), long]) {
+  const path = pathWithoutMkfifo(t)
+  for (const [folder, programs] of [
+    [tmpdir(), process.env.PATH ?? ''],
+    [tmpdir(), path],
+    [long, path],
+  ] as const) {
     temporary(t, folder)
+    withVariable(t, 'PATH', programs)
     for (const [options, seen] of [
       [undefined, 'none path'],
       [{}, 'none path'],
@@ -699,9 +709,26 @@ t.test('nothing is left in the folder for temporary files', async t => {
   t.strictSame(readdirSync(folder), [])
 })
 
-t.test('where there can be no socket a pipe does', async t => {
+t.test('where there can be no named pipe a pair of sockets does', async t => {
+  const { asset, upload } = await start(t)
+  withVariable(t, 'PATH', pathWithoutMkfifo(t))
+  const reasons: unknown[] = []
+  const hear = (reason: unknown) => void reasons.push(reason)
+  subscribe('frameio-realtime-upload:pair', hear)
+  t.teardown(() => unsubscribe('frameio-realtime-upload:pair', hear))
+  const script = `${LONG}; echo why >&2; [ -S /proc/self/fd/1 ] && exit 9; exit 8`
+  const { source } = await uploadFrom(shell(script), upload)
+  await asset.whenUploaded()
+  t.equal(asset.sha256, longSum().sum)
+  const isLinux = process.platform === 'linux'
+  t.match(source, { exitCode: isLinux ? 9 : Number, stderr: 'why' })
+  t.match(reasons, isLinux ? [{ error: { message: /mkfifo/ } }] : [], 'it tells why')
+})
+
+t.test('where there can be no socket either a pipe does', async t => {
   const long = join(t.testdir(), 'a'.repeat(100)) // Its name would be cut.
   mkdirSync(long)
+  withVariable(t, 'PATH', pathWithoutMkfifo(t))
   const [one, other, third] = [await start(t), await start(t), await start(t)]
   const fourth = await start(t)
   const reasons: unknown[] = []
@@ -718,9 +745,10 @@ t.test('where there can be no socket a pipe does', async t => {
     t.equal(asset.sha256, longSum().sum)
   }
   t.strictSame(readdirSync(long), [])
+  const first = process.platform === 'linux' ? [{ error: { message: /mkfifo/ } }] : []
   t.match(
     reasons,
-    [{ error: { message: /103 bytes/ } }, { error: { code: 'ENOENT' } }],
+    [...first, { error: { message: /103 bytes/ } }, { error: { code: 'ENOENT' } }],
     'it tells why',
   )
   // From a timer: there what cannot be started says so before any promise is settled.

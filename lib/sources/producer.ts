@@ -3,13 +3,12 @@
  *
  * A socket with `onread` reads into the same few buffers again and again (see `descriptor.ts`), but
  * the one that `spawn` makes for a child's stdout cannot be told to. So the child is handed one end
- * of a connection that was made here, of the kind that `spawn` itself would have made.
+ * of a connection that was made here (see `connection.ts`).
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import type { Socket } from 'node:net'
 import { Readable, type Writable } from 'node:stream'
 import { RealtimeUploadError } from '../errors.ts'
-import { makePair, type Pair } from './socket-pair.ts'
+import { type Connection, makeConnection } from './connection.ts'
 import { endOfStream, sourceFailed } from './source-end.ts'
 import { reasonOf } from './uploaded.ts'
 
@@ -49,31 +48,45 @@ export const startProducer = async (
   onSpawn: OnSpawn,
 ): Promise<Running> => {
   if (sink.destroyed) throw reasonOf(sink)
-  const pair = await makePair(sink)
+  const connection = await makeConnection(sink)
   if (sink.destroyed) {
-    pair?.near.destroy()
-    pair?.far.destroy()
+    if (connection) drop(connection)
     throw reasonOf(sink)
   }
-  return pair ? throughPair(producer, pair, onSpawn) : throughPipe(producer, sink, onSpawn)
+  return connection
+    ? throughConnection(producer, connection, onSpawn)
+    : throughPipe(producer, sink, onSpawn)
 }
 
-const throughPair = (producer: Producer, { near, far }: Pair, onSpawn: OnSpawn): Running => {
+const throughConnection = (
+  producer: Producer,
+  connection: Connection,
+  onSpawn: OnSpawn,
+): Running => {
+  const { stdout, stderr, far, release } = connection
+  let child: ChildProcess
   try {
-    const child = spawnInto(producer, far)
-    onSpawn(child)
-    return { child, stdout: near }
+    child = spawnInto(producer, far)
   } catch (error) {
-    near.destroy()
+    drop(connection)
     throw error
-  } finally {
-    far.destroy() // The child has its own hold of it.
   }
+  release() // The child has its own hold of them.
+  // Where whoever is told of the child looks for it.
+  if (stderr) Object.assign(child, { stderr })
+  onSpawn(child)
+  return { child, stdout }
+}
+
+const drop = ({ stdout, stderr, release }: Connection): void => {
+  stdout.destroy()
+  stderr?.destroy()
+  release()
 }
 
 /** At a price: each read takes memory of its own. */
 const throughPipe = (producer: Producer, sink: Writable, onSpawn: OnSpawn): Running => {
-  const child = spawnInto(producer, 'pipe')
+  const child = spawnInto(producer, ['pipe', 'pipe'])
   onSpawn(child)
   // There is none where not even a pipe could be had; the child tells why.
   const stdout = child.stdout ?? Readable.from([])
@@ -83,11 +96,11 @@ const throughPipe = (producer: Producer, sink: Writable, onSpawn: OnSpawn): Runn
 
 const spawnInto = (
   { command, args = [], options = {}, stdin = 'ignore' }: Producer,
-  stdout: Socket | 'pipe',
+  outputs: Connection['far'] | readonly ['pipe', 'pipe'],
 ): ChildProcess => {
   const env = options.env ?? withoutToken(process.env)
   try {
-    return spawn(command, args, { ...options, env, stdio: [stdin, stdout, 'pipe'] })
+    return spawn(command, args, { ...options, env, stdio: [stdin, ...outputs] })
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     // Node's own rules, as for names of signals; else the system's, as for too many arguments.

@@ -35,8 +35,9 @@ export interface DiagnosticMessages {
     readonly error: Error | undefined
   }
   /**
-   * Why no pair of sockets could be made for the stdout of a program, which then goes through a pipe,
-   * at three times the processor time; or why the folder it was made in was left behind.
+   * Why no named pipes could be made for a program, so that it cannot open `/dev/stdout`, or no pair
+   * of sockets either, so that its stdout is read at three times the processor time; or why the
+   * folder they were made in was left behind.
    */
   'frameio-realtime-upload:pair': { readonly error: Error }
 }
