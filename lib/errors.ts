@@ -59,6 +59,8 @@ export interface ErrorDetails {
   storageCode?: string | undefined
   /** How many attempts were made. */
   attempts?: number | undefined
+  /** The last lines that a program wrote to its stderr, up to 4,096 characters. */
+  stderr?: string | undefined
   /** The error underneath. It is copied, without anything that may hold a secret. */
   cause?: unknown
 }
@@ -73,6 +75,7 @@ export class RealtimeUploadError extends Error {
   declare readonly statusCode?: number
   declare readonly storageCode?: string
   declare readonly attempts?: number
+  declare readonly stderr?: string
 
   constructor(code: ErrorCode, message: string, { cause, ...details }: ErrorDetails = {}) {
     const text = cut(redact(message), LONGEST_MESSAGE)
@@ -80,7 +83,9 @@ export class RealtimeUploadError extends Error {
     this.code = code
     for (const [key, value] of Object.entries(details)) {
       if (value === undefined) continue
-      Object.assign(this, { [key]: typeof value === 'string' ? quote(value) : value })
+      // Of what a program said the end tells most, and it has been cut already.
+      const clean = key === 'stderr' ? redact : quote
+      Object.assign(this, { [key]: typeof value === 'string' ? clean(value) : value })
     }
   }
 }

@@ -27,6 +27,7 @@ import {
   AbortError,
   FrameioClient,
   RealtimeUpload,
+  type RealtimeUploadError,
   type RealtimeUploadOptions,
   type SourceEnd,
   uploadFrom,
@@ -237,6 +238,32 @@ t.test('a source that fails before its first byte says why', async t => {
   }
   const { upload } = await start(t)
   await t.rejects(uploadFrom(shell('exit 0'), upload), { code: 'ERR_EMPTY_STREAM' })
+})
+
+t.test('an error tells the last lines of a program, and the line that tells most', async t => {
+  const muxer = '[mp4 @ 0x5] muxer does not support non seekable output'
+  const lines = [muxer, 'Conversion failed', 'Error initializing output stream 0:0 --']
+  const say = lines.map(line => `echo "${line}" >&2`).join('; ')
+  const [one, other, third] = [await start(t), await start(t), await start(t)]
+  const error = await failureOf(uploadFrom(shell(`${say}; exit 1`), one.upload))
+  t.match(error, { code: 'ERR_SOURCE_FAILED', stderr: lines.join('\n') })
+  const { message } = error as Error
+  t.ok(message.startsWith(`The source failed: exit code 1 (${muxer}). `))
+  t.match(message, '-movflags frag_keyframe+empty_moov')
+  const secret = 'https://camera/live?key=1'
+  const chatty = shell(`seq 1000 >&2; echo "${secret}" >&2; exit 1`)
+  const { stderr = '' } = (await failureOf(uploadFrom(chatty, other.upload))) as RealtimeUploadError
+  t.ok(stderr.endsWith('\n999\n1000\nhttps://camera/live?[redacted]'))
+  const well = await failureOf(uploadFrom(shell('echo nothing to film >&2'), third.upload))
+  t.match(well, { code: 'ERR_EMPTY_STREAM', stderr: 'nothing to film' })
+})
+
+t.test('what was said before a long progress is kept', async t => {
+  const { upload } = await start(t)
+  const draw = String.raw`for i in 1 2 3; do seq 2000 | tr '\n' '\r' >&2; sleep 0.05; done`
+  const script = `echo x; echo a warning >&2; ${draw}; printf '\\nthe end' >&2`
+  const { source } = await uploadFrom(shell(script), upload)
+  t.equal(source.stderr, 'a warning\n2000\nthe end')
 })
 
 t.test('an upload that fails ends the program, and is what is told', async t => {

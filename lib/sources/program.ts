@@ -3,8 +3,8 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { Socket } from 'node:net'
-import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as wait } from 'node:timers/promises'
+import { Lines } from './lines.ts'
 import type { SourceEnd } from './source-end.ts'
 
 /** How long the stderr of a program that has ended is read on, in ms: another may hold it open. */
@@ -17,15 +17,12 @@ export class Program {
   readonly #child: ChildProcess
   readonly #exited: Promise<unknown>
   #error: Error | undefined
-  readonly #decoder = new StringDecoder('utf8')
+  readonly #lines = new Lines()
   #stderr = ''
 
   constructor(child: ChildProcess) {
     this.#child = child
-    child.stderr?.on('data', (chunk: Buffer | string) => {
-      const text = typeof chunk === 'string' ? chunk : this.#decoder.write(chunk)
-      this.#stderr = (this.#stderr + text).slice(-TAIL)
-    })
+    child.stderr?.on('data', (chunk: Buffer | string) => this.#keep(this.#lines.push(chunk)))
     // Its last words are lost then. Unheard that would be an exception that nobody catches.
     child.stderr?.on('error', () => {})
     this.#exited = new Promise<void>(resolve => {
@@ -48,15 +45,27 @@ export class Program {
       // Nor does it keep this process, whoever holds it open.
       if (stderr instanceof Socket) stderr.unref()
     }
+    this.#keep([this.#lines.begun])
     const error = this.#error ?? streamError
     return {
       ok: exitCode === 0 && error === undefined,
       // Where it could not be started Node makes a number of the reason.
       exitCode: this.#error ? undefined : (exitCode ?? undefined),
       signal: signalCode ?? undefined,
-      // A line that was drawn again and again counts once, as it was last.
-      stderr: this.#stderr.replace(/[^\n]*\r(?!\n)/g, '').trim(),
+      stderr: this.#stderr.trim(),
       error,
     }
   }
+
+  #keep(lines: readonly string[]): void {
+    if (lines.length > 0) this.#stderr = tailOf(`${this.#stderr}\n${lines.join('\n')}`)
+  }
+}
+
+/** Its end, from the beginning of a line on where that can be: half a word may be half a token. */
+const tailOf = (text: string): string => {
+  if (text.length <= TAIL) return text
+  const tail = text.slice(-TAIL)
+  const begin = tail.indexOf('\n')
+  return begin < 0 ? tail : tail.slice(begin)
 }

@@ -11,7 +11,10 @@ export interface SourceEnd {
   readonly exitCode: number | undefined
   /** What ended a program that did not. */
   readonly signal: NodeJS.Signals | undefined
-  /** The last lines a program wrote to its stderr, where that is a pipe; '' elsewhere. */
+  /**
+   * The last lines that a program wrote to its stderr, where that is a pipe: up to 4,096 characters;
+   * '' elsewhere. Of a line that was drawn again and again the last is one.
+   */
   readonly stderr: string
   /** The error of a stream, or of a program that could not be started. */
   readonly error: Error | undefined
@@ -29,11 +32,35 @@ export const endOfStream = (error: Error | undefined): SourceEnd => ({
 export const describeEnd = ({ exitCode, signal, error }: SourceEnd): string =>
   signal ?? (exitCode === undefined ? String(error?.message) : `exit code ${exitCode}`)
 
-/** Characters of a program's last line that become part of a message. */
+/** Characters of a program's line that become part of a message. */
 const LONGEST_LINE = 500
 
+/** What ffmpeg says of an MP4 that is to go into a pipe; its last line names no reason then. */
+const NOT_SEEKABLE = /does not support non.seekable output/
+
+/** What to do about what a program said, where that is known. Not exported from the package. */
+export const hintAt = (stderr: string): string | undefined =>
+  NOT_SEEKABLE.test(stderr)
+    ? 'For ffmpeg, to write MP4 or MOV into a pipe: -movflags frag_keyframe+empty_moov+default_base_moof'
+    : undefined
+
+/** With the line that tells most in its message, and all that was kept of stderr beside it. */
 export const sourceFailed = (end: SourceEnd): RealtimeUploadError => {
-  const lastLine = (end.stderr.split('\n').at(-1) ?? '').slice(0, LONGEST_LINE)
-  const message = `The source failed: ${describeEnd(end)}${lastLine && ` (${lastLine})`}`
-  return new RealtimeUploadError('ERR_SOURCE_FAILED', message, { cause: end.error })
+  const { stderr, error: cause } = end
+  const lines = stderr.split('\n')
+  const telling = lines.find(line => NOT_SEEKABLE.test(line)) ?? lines.at(-1) ?? ''
+  const line = telling.slice(0, LONGEST_LINE)
+  const hint = hintAt(stderr)
+  const message = `The source failed: ${describeEnd(end)}${line && ` (${line})`}${hint ? `. ${hint}` : ''}`
+  return new RealtimeUploadError('ERR_SOURCE_FAILED', message, {
+    cause,
+    stderr: stderr || undefined,
+  })
 }
+
+/** A program that ended well, and yet wrote not a byte, may have said why as well. */
+export const withLastWords = (
+  { code, message, assetId }: RealtimeUploadError,
+  { stderr }: SourceEnd,
+): RealtimeUploadError =>
+  new RealtimeUploadError(code, message, { assetId, stderr: stderr || undefined })

@@ -14,7 +14,7 @@ import type { UploadResult } from '../upload/events.ts'
 import { checkUpload, type RealtimeUpload, signalOf } from '../upload/realtime-upload.ts'
 import { checkSource } from './check-source.ts'
 import { type Flow, openSource, type Source, stop } from './source.ts'
-import { endOfStream, type SourceEnd, sourceFailed } from './source-end.ts'
+import { endOfStream, type SourceEnd, sourceFailed, withLastWords } from './source-end.ts'
 import { whenUploaded } from './uploaded.ts'
 
 /**
@@ -58,9 +58,11 @@ const LAST_CHANCE = 3_000
  *
  * @returns once Frame.io has every byte and a program has ended
  * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
- *   failed before its first byte, or `onSourceFailure` says `'abort'`. The source is destroyed then,
- *   an `{ fd }` closed, and a program that was started here gets a SIGTERM. `ERR_INVALID_OPTION`
- *   where an argument is wrong: then the source stays as it is. In every case the upload is over
+ *   failed before its first byte, or `onSourceFailure` says `'abort'`: of what a program said the
+ *   message has the line that tells most, and `stderr` the last lines, also with `ERR_EMPTY_STREAM`.
+ *   The source is destroyed then, an `{ fd }` closed, and a program that was started here gets a
+ *   SIGTERM. `ERR_INVALID_OPTION` where an argument is wrong: then the source stays as it is. In
+ *   every case the upload is over
  * @throws {AbortError} where the signal of the upload aborts, also when the upload has finished
  *   and its program goes on
  */
@@ -130,7 +132,8 @@ const isEmpty = (error: unknown): error is RealtimeUploadError =>
 /** A program of which not a byte came may say why, if it ends soon. */
 const whyEmpty = async (empty: RealtimeUploadError, ending: Promise<SourceEnd>) => {
   const end = await Promise.race([ending, wait(LAST_CHANCE, undefined, { ref: false })])
-  return end && !end.ok ? sourceFailed(end) : empty
+  if (!end || (end.ok && end.stderr === '')) return empty
+  return end.ok ? withLastWords(empty, end) : sourceFailed(end)
 }
 
 const decide = async (onFailure: OnFailure, end: SourceEnd) =>
