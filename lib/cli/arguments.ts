@@ -34,6 +34,8 @@ export interface Settings {
   readonly check: boolean
   readonly wait: boolean
   readonly onProducerFailure: 'finalise' | 'abort'
+  /** The file that keeps what the producer writes to its stderr. */
+  readonly producerLog: string | undefined
   /** A program and its arguments; absent: stdin. */
   readonly producer: readonly [command: string, ...args: string[]] | undefined
 }
@@ -46,6 +48,10 @@ export const readArguments = (argv: readonly string[]): Settings | 'help' | 'ver
   if (values.help) return 'help'
   if (values.version) return 'version'
   checkTarget(values)
+  const producerLog = values['producer-log']
+  if (producerLog !== undefined && !producer) {
+    throw new UsageError('--producer-log keeps what a program says: give -- and the program')
+  }
   const { asset, parent, name, extension, sandbox, device } = values
   const giveUpAfter = values['give-up-after']
   return {
@@ -73,6 +79,7 @@ export const readArguments = (argv: readonly string[]): Settings | 'help' | 'ver
     check: !values['no-check'],
     wait: values.wait ?? false,
     onProducerFailure: values['on-producer-failure'] ?? 'finalise',
+    producerLog,
     producer,
   }
 }

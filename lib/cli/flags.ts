@@ -132,6 +132,12 @@ export const FLAGS = [
     help: 'finalise what came (default), or abort',
     read: oneOf('finalise', 'abort'),
   },
+  {
+    name: 'producer-log',
+    value: 'FILE',
+    help: "add the program's stderr to FILE; --verbose shows it",
+    read: asTyped,
+  },
   { name: 'json' },
   { name: 'quiet' },
   { name: 'verbose' },

@@ -1,15 +1,18 @@
 /**
  * One take: lets the source flow, minds the signals, and says what became of it.
  */
+import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
 import { DEFAULTS } from '../frameio/options.ts'
-import { describeEnd, type SourceEnd } from '../sources/source-end.ts'
+import { describeEnd, hintAt, type SourceEnd } from '../sources/source-end.ts'
 import { type UploadFromResult, uploadFrom } from '../sources/upload-from.ts'
 import { RealtimeUpload } from '../upload/realtime-upload.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'
 import { ProcessGroup } from './process-group.ts'
+import { ProducerLog } from './producer-log.ts'
+import { lastLines, ProducerStderr } from './producer-stderr.ts'
 import { onSignals } from './signals.ts'
 import type { Target } from './target.ts'
 
@@ -23,9 +26,6 @@ export interface Take extends UploadFromResult {
   readonly isWell: boolean
 }
 
-/** Lines of a producer's stderr that are shown. */
-const LAST_LINES = 8
-
 export class Recording {
   readonly #settings: Settings
   readonly #display: Display
@@ -33,13 +33,22 @@ export class Recording {
   #target: Target | undefined
   #upload: RealtimeUpload | undefined
   #producer: ProcessGroup | undefined
+  readonly #log: ProducerLog | undefined
   /** The signal that asked for a good end. */
   #asked: NodeJS.Signals | undefined
 
-  /** @param onAbort called where there is nothing to end yet, and so nothing that hears of it */
+  /**
+   * @param onAbort called where there is nothing to end yet, and so nothing that hears of it
+   * @throws {UsageError} where the producer's log cannot be written
+   */
   constructor(settings: Settings, display: Display, onAbort: () => void) {
     this.#settings = settings
     this.#display = display
+    const { producerLog: file } = settings
+    if (file !== undefined) {
+      const warn = (text: string) => display.say('producer-log-failed', text, {}, 'bad')
+      this.#log = new ProducerLog(file, warn)
+    }
     onSignals(
       signal => (this.#target ? this.#end(signal) : onAbort()),
       () => (this.#target ? this.#abort() : onAbort()),
@@ -79,6 +88,7 @@ export class Recording {
           const text = `the producer could not be told to end: ${message}`
           this.#display.say('signal-failed', text, {}, 'bad')
         })
+        this.#listen(child)
         // A signal that came while it was being started.
         if (this.isAborted) this.#producer.send('SIGKILL')
         else if (this.#asked) this.#producer.send(this.#asked)
@@ -95,6 +105,17 @@ export class Recording {
   /** An upload that failed has no use for its producer any more, nor for what that has started. */
   async endProducer(): Promise<void> {
     await this.#producer?.end()
+  }
+
+  /** Keeps what is still to be kept of the producer's words. */
+  async close(): Promise<void> {
+    await this.#log?.close()
+  }
+
+  #listen(child: ChildProcess): void {
+    const { producer: [command = ''] = [], verbose, quiet } = this.#settings
+    const stderr = new ProducerStderr(command, this.#display)
+    stderr.listen(child, verbose && !quiet, this.#log)
   }
 
   #open({ client, assetId }: Target): RealtimeUpload {
@@ -154,7 +175,7 @@ export class Recording {
   #tellOfFailure(source: SourceEnd): void {
     const { exitCode, signal, stderr } = source
     const text = `the producer failed (${describeEnd(source)}); what it wrote is uploaded and finalised`
-    const lines = [text, ...stderr.split('\n').slice(-LAST_LINES)].filter(Boolean)
+    const lines = [text, ...lastLines(stderr), hintAt(stderr)].filter(line => line !== undefined)
     const details = { exitCode, signal, stderr }
     this.#display.say('producer-failed', lines.join('\n  '), details, 'bad')
   }

@@ -8,6 +8,7 @@ import { readArguments, type Settings } from './arguments.ts'
 import { Display } from './display.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { HELP } from './help.ts'
+import { lastLines } from './producer-stderr.ts'
 import { Recording, type Take } from './recording.ts'
 import { Secrets } from './secrets.ts'
 import { openTarget, type Target } from './target.ts'
@@ -57,17 +58,24 @@ const record = async (settings: Settings): Promise<number> => {
     display.stop()
     const ended = recording.endProducer()
     const { isAborted, left, hasBegun } = recording
-    const code = error instanceof RealtimeUploadError ? error.code : undefined
+    const { code, stderr = '' }: Partial<RealtimeUploadError> =
+      error instanceof RealtimeUploadError ? error : {}
     const message = messageOf(error)
-    const more = [adviceOn(error), left, ...(settings.verbose ? causesOf(error) : [])]
+    const said = lastLines(stderr, message)
+    const more = [...said, adviceOn(error), left, ...(settings.verbose ? causesOf(error) : [])]
     const lines = isAborted ? ['aborted', left] : [message, ...more]
     const text = lines.filter(line => line !== undefined).join('\n  ')
-    display.say(isAborted ? 'aborted' : 'error', text, { code }, 'bad')
-    if (settings.json) await tell({ assetId: target?.assetId, error: { code, message } })
+    display.say(isAborted ? 'aborted' : 'error', text, { code, stderr: stderr || undefined }, 'bad')
+    if (settings.json)
+      await tell({
+        assetId: target?.assetId,
+        error: { code, message, stderr: stderr || undefined },
+      })
     await ended
     if (isAborted) return EXIT.aborted
     return code === 'ERR_INVALID_OPTION' && !hasBegun ? EXIT.usage : EXIT.failed
   } finally {
+    await recording.close()
     await target?.close()
   }
 }
