@@ -85,7 +85,7 @@ export const fromAChild = async (pace: Pace): Promise<Outcome> => {
   return {
     title: "From a child's stdout",
     about:
-      'The source is the stdout of `dd bs=32k`, a socket as Node makes it for every child; 16 MiB parts, four lanes. What curl, rclone and aws take includes their start.',
+      'The source is the stdout of `dd bs=32k`: a named pipe that uploadFrom makes, and for the others a socket, as Node makes it for every child; 16 MiB parts, four lanes. What curl, rclone and aws take includes their start.',
     tables: [
       {
         title: 'HTTP',
