@@ -7,7 +7,12 @@ export type {
   WaitOptions,
 } from './frameio/client.ts'
 export { FrameioClient } from './frameio/client.ts'
-export type { ConnectionOptions, Device, FrameioClientOptions } from './frameio/options.ts'
+export type {
+  CallRetry,
+  ConnectionOptions,
+  Device,
+  FrameioClientOptions,
+} from './frameio/options.ts'
 export type { Asset } from './frameio/protocol.ts'
 export type { RefreshingTokenOptions } from './frameio/refreshing-token.ts'
 export { refreshingToken } from './frameio/refreshing-token.ts'

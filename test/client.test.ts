@@ -4,6 +4,7 @@ import { Agent } from 'undici'
 import type { ApiRequest, CallContext } from '../lib/frameio/api.ts'
 import { apiOf } from '../lib/frameio/client.ts'
 import {
+  type CallRetry,
   FrameioClient,
   type FrameioClientOptions,
   RealtimeUpload,
@@ -235,6 +236,7 @@ const CLIENT = {
   apiTimeout: 5_000,
   memoryLimit: 1,
   concurrency: 1,
+  onRetry: () => {},
 }
 const REFRESHING = {
   clientId: 'c',
@@ -440,6 +442,35 @@ t.test('server errors and a lost answer are met with another try', async t => {
   const client = clientFor(t, sandbox.url, { token: sandbox.token })
   t.equal((await client.registerParts(asset.id, [PART])).length, 1)
   t.equal(asset.parts[0]?.registrations, 3, 'the same number and size again')
+})
+
+t.test('whoever wants to know is told of each other try of a call', async t => {
+  const told: CallRetry[] = []
+  const onRetry = (retry: CallRetry) => void told.push(retry)
+  const calls = {
+    getAsset: client => client.getAsset('a1'),
+    deleteAsset: client => client.deleteAsset('a1'),
+    waitUntilUploaded: client => client.waitUntilUploaded('a1'),
+    registerParts: client => client.registerParts('a1', [PART]),
+    createRealtimeAsset: client => client.createRealtimeAsset(NEW),
+  } satisfies Record<CallRetry['call'], (client: FrameioClient) => Promise<unknown>>
+  for (const [call, make] of Object.entries(calls)) {
+    const answer = { ...ASSET, ...ONE_URL, upload_completed_at: '2026-01-01' }
+    const retry = { giveUpAfter: 60_000, minDelay: 1, maxDelay: 5 }
+    const answers = [[429, longShape] as const, [200, answer] as const]
+    const { client } = await answering(t, answers, { onRetry, retry })
+    await make(client)
+    const [one] = told.splice(0)
+    const assetId = call === 'createRealtimeAsset' ? undefined : 'a1'
+    t.match(one, { call, assetId, attempt: 1, error: { code: 'ERR_RATE_LIMITED' } })
+    t.ok(one && one.delay > 0 && one.giveUpIn > 50_000 && one.giveUpIn <= 60_000)
+  }
+  const { client } = await answering(t, [[503, longShape]], {
+    onRetry: () => {
+      throw new Error('enough of it')
+    },
+  })
+  t.match(await failureOf(client.getAsset('a1')), { message: 'enough of it' })
 })
 
 t.test('past the budget the last failure is the error, with its attempts', async t => {
@@ -877,7 +908,7 @@ const firstWait = async (client: FrameioClient): Promise<number> => {
   const context: CallContext = {
     ...apiOf(client).alone,
     signal: ending.signal,
-    onRetry: (_attempt, delay) => {
+    onRetry: ({ delay }) => {
       wait = delay
       ending.abort(new Error('no further'))
     },

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { Agent, buildConnector } from 'undici'
 import type { RealtimeUploadError } from '../lib/errors.ts'
-import { Pulse } from '../lib/net/retry.ts'
+import { Pulse, type Retry } from '../lib/net/retry.ts'
 import { memoryPart } from '../lib/upload/part.ts'
 import { type PutOptions, putPart, type UploadUrl } from '../lib/upload/put-part.ts'
 import { QUICK, sandboxFor, shown } from './support/sandboxes.ts'
@@ -51,7 +51,7 @@ const put = (t: Test, url: string | UploadUrl, options: Partial<PutOptions> = {}
       retry: QUICK,
       signal: new AbortController().signal,
       pulse: new Pulse(),
-      onRetry: (_attempt, _delay, error) => retries.push(error),
+      onRetry: ({ error }) => retries.push(error),
     },
     ...options,
   })
@@ -527,7 +527,7 @@ t.test('the wait is what S3 asks for, up to maxDelay', async t => {
     retry: { giveUpAfter: 60_000, minDelay: 1, maxDelay: 30 },
     signal: new AbortController().signal,
     pulse: new Pulse(),
-    onRetry: (_attempt: number, delay: number) => void delays.push(delay),
+    onRetry: ({ delay }: Retry) => void delays.push(delay),
   }
   await put(t, url, { context }).receipt
   t.strictSame(delays, [30])

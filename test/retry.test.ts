@@ -5,6 +5,7 @@ import {
   Failure,
   type Gate,
   Pulse,
+  type Retry,
   type RetryContext,
   readRetryAfter,
   sleep,
@@ -58,20 +59,14 @@ t.test('a delay is a number of ms, however often it failed and whatever minDelay
   }
 })
 
-interface Waited {
-  readonly attempt: number
-  readonly delay: number
-  readonly error: RealtimeUploadError
-}
-
 const contextFor = (options: Partial<RetryContext> = {}) => {
-  const waits: Waited[] = []
+  const waits: Retry[] = []
   const ending = new AbortController()
   const context: RetryContext = {
     retry: QUICK,
     signal: ending.signal,
     pulse: new Pulse(),
-    onRetry: (attempt, delay, error) => waits.push({ attempt, delay, error }),
+    onRetry: retry => waits.push(retry),
     ...options,
   }
   return { waits, ending, context }
@@ -156,6 +151,25 @@ t.test('the budget ends it, and the last wait is cut to what is left', async t =
   t.match(error, { code: 'ERR_NETWORK' })
   const total = waits.reduce((sum, { delay }) => sum + delay, 0)
   t.ok(total < 65, `${total} ms were asked for in all`) // A timer may be a millisecond early.
+})
+
+t.test('whoever is told hears what is left of the budget, which a beat renews', async t => {
+  const pulse = new Pulse()
+  const left: number[] = []
+  const { context } = contextFor({
+    retry: { giveUpAfter: 60_000, minDelay: 20, maxDelay: 20 },
+    pulse,
+    onRetry: ({ giveUpIn }) => void left.push(giveUpIn),
+  })
+  const { attempt } = failing(RETRY, RETRY, RETRY)
+  const beating = async (number: number) => {
+    if (number === 3) pulse.beat()
+    return attempt(number)
+  }
+  t.equal(await withRetries(beating, context), 'done')
+  const [first = 0, second = 0, third = 0] = left
+  t.ok(first <= 60_000 && first > second, `${first}, then ${second}`)
+  t.ok(third > second && third <= 60_000, `${third} after a beat`)
 })
 
 t.test('an excused failure never ends it, nor does it use the budget up', async t => {

@@ -18,6 +18,7 @@ import {
   type WaitOptions,
 } from './arguments.ts'
 import {
+  type CallRetry,
   type ConnectionOptions,
   type FrameioClientOptions,
   resolveClientOptions,
@@ -80,7 +81,7 @@ export class FrameioClient {
         what: 'Creating the asset failed',
         details: {},
       },
-      this.#api.alone,
+      this.#context('createRealtimeAsset'),
     )
   }
 
@@ -91,12 +92,13 @@ export class FrameioClient {
     options: RegisterOptions = {},
   ): Promise<string[]> {
     checkRegistration(assetId, parts, options, this.#api.options.limits)
-    return registerParts(this.#api, assetId, parts, options, this.#api.alone)
+    const context = this.#context('registerParts', assetId)
+    return registerParts(this.#api, assetId, parts, options, context)
   }
 
   /** Reads an asset. C2C device tokens are probably not allowed to. */
   async getAsset(assetId: string): Promise<Asset> {
-    return this.#getAsset(assetId, this.#api.alone)
+    return this.#getAsset(assetId, this.#context('getAsset', assetId))
   }
 
   #getAsset(assetId: string, context: CallContext): Promise<Asset> {
@@ -119,8 +121,10 @@ export class FrameioClient {
    */
   async deleteAsset(assetId: string): Promise<void> {
     let mayBeGone = false
-    const onRetry: CallContext['onRetry'] = (_attempt, _delay, error) => {
-      mayBeGone ||= mayBeDone(error)
+    const context = this.#context('deleteAsset', assetId)
+    const onRetry: CallContext['onRetry'] = retry => {
+      mayBeGone ||= mayBeDone(retry.error)
+      context.onRetry(retry)
     }
     const request = {
       method: 'DELETE',
@@ -131,7 +135,7 @@ export class FrameioClient {
       details: { assetId },
     } as const
     try {
-      await this.#api.call(request, { ...this.#api.alone, onRetry })
+      await this.#api.call(request, { ...context, onRetry })
     } catch (error) {
       const isGone = error instanceof RealtimeUploadError && error.code === 'ERR_ASSET_NOT_FOUND'
       if (!isGone || !mayBeGone) throw error
@@ -170,7 +174,8 @@ export class FrameioClient {
 
   async #pollUntilUploaded(assetId: string, signal: AbortSignal): Promise<Asset> {
     for (let pause = FIRST_LOOK; ; pause = Math.min(pause * 1.5, SLOWEST_LOOK)) {
-      const asset = await this.#getAsset(assetId, { ...this.#api.alone, signal })
+      const context = { ...this.#context('waitUntilUploaded', assetId), signal }
+      const asset = await this.#getAsset(assetId, context)
       if (asset.upload_completed_at) return asset
       if (asset.upload_failed_at) {
         const message = `Frame.io says that the upload of asset ${assetId} failed`
@@ -178,6 +183,12 @@ export class FrameioClient {
       }
       await sleep(pause, signal)
     }
+  }
+
+  /** Of a call that belongs to no upload. */
+  #context(call: CallRetry['call'], assetId?: string): CallContext {
+    const { onRetry } = this.#api.options
+    return { ...this.#api.alone, onRetry: retry => onRetry({ call, assetId, ...retry }) }
   }
 
   /** Ends all connections, but for those of a dispatcher that was given. What still runs fails. */

@@ -4,6 +4,7 @@
  */
 import type { Dispatcher } from 'undici'
 import {
+  aFunction,
   definedOf,
   integer,
   invalid,
@@ -15,7 +16,7 @@ import {
   text,
 } from '../checks.ts'
 import { checkDispatcher } from '../net/http.ts'
-import { checkRetry, type RetryOptions } from '../net/retry.ts'
+import { checkRetry, type Retry, type RetryOptions } from '../net/retry.ts'
 import { LIMITS, type Limits, limitsOf } from './protocol.ts'
 import { checkTokenOption, type Token } from './token.ts'
 
@@ -50,10 +51,29 @@ export interface ConnectionOptions {
   readonly memoryLimit?: number | undefined
 }
 
+/** A call of a client failed, and will be tried again. */
+export interface CallRetry extends Retry {
+  /** The method that was called. */
+  readonly call:
+    | 'createRealtimeAsset'
+    | 'registerParts'
+    | 'getAsset'
+    | 'deleteAsset'
+    | 'waitUntilUploaded'
+  /** The asset concerned, where there is one already. */
+  readonly assetId: string | undefined
+}
+
 export interface FrameioClientOptions extends ConnectionOptions {
   readonly token: Token
   /** PUTs in flight at once, over all uploads of this client: 1..1000. Default 64. */
   readonly concurrency?: number | undefined
+  /**
+   * Told before each wait for another try of a call of the client's own, which may go on for ten
+   * minutes (`retry.giveUpAfter`). An upload tells of its own by its `retry` event. What it throws is
+   * what the call fails with. Default: nobody is told.
+   */
+  readonly onRetry?: ((retry: CallRetry) => void) | undefined
 }
 
 export interface ResolvedClientOptions {
@@ -65,6 +85,7 @@ export interface ResolvedClientOptions {
   readonly apiTimeout: number
   readonly memoryLimit: number
   readonly concurrency: number
+  readonly onRetry: (retry: CallRetry) => void
   readonly limits: Limits
 }
 
@@ -103,6 +124,7 @@ export const DEFAULTS = {
   apiTimeout: 30_000,
   memoryLimit: defaultMemoryLimit(process.constrainedMemory()),
   concurrency: DEFAULT_CAP,
+  onRetry: () => {},
 }
 
 /** How many requests may be in flight at once, for a client and an upload. */
@@ -119,9 +141,9 @@ export const resolveClientOptions = (
   base?: ResolvedClientOptions,
 ): ResolvedClientOptions => {
   object('options', options)
-  if (!base) refuseUnknown('', options, [...CONNECTION, 'concurrency'])
+  if (!base) refuseUnknown('', options, [...CONNECTION, 'concurrency', 'onRetry'])
   const given = definedOf(options)
-  const { token, baseUrl, apiTimeout, memoryLimit, concurrency } = {
+  const { token, baseUrl, apiTimeout, memoryLimit, concurrency, onRetry } = {
     ...DEFAULTS,
     ...base,
     ...given,
@@ -129,6 +151,7 @@ export const resolveClientOptions = (
   const { device, dispatcher } = given
   const url = checkBaseUrl(baseUrl)
   if (base && given.token === undefined) checkOrigin(url, base.baseUrl)
+  take('onRetry', onRetry, aFunction)
   return {
     token: checkTokenOption(token),
     baseUrl: url,
@@ -139,6 +162,7 @@ export const resolveClientOptions = (
     apiTimeout: take('apiTimeout', apiTimeout, positive('ms')),
     memoryLimit: take('memoryLimit', memoryLimit, integer(1, Number.MAX_SAFE_INTEGER, 'bytes')),
     concurrency: take('concurrency', concurrency, CONCURRENCY),
+    onRetry,
     limits: limitsOf(options),
   }
 }

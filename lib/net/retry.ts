@@ -70,6 +70,18 @@ export interface Gate {
 /** Awaits what is no fault of the request's, such as its turn, while the budget's clock stands. */
 export type Hold = <T>(turn: Promise<T>) => Promise<T>
 
+/** An attempt that failed, and will be followed by another. */
+export interface Retry {
+  /** The attempt, counted from 1. */
+  readonly attempt: number
+  /** The wait before the next, in ms. */
+  readonly delay: number
+  /** How long it may go on failing while nothing moves, in ms; `Infinity` without end. */
+  readonly giveUpIn: number
+  /** Why it failed. */
+  readonly error: RealtimeUploadError
+}
+
 export interface RetryContext {
   readonly retry: RetryOptions
   readonly signal: AbortSignal
@@ -77,8 +89,8 @@ export interface RetryContext {
   readonly pulse: Pulse
   /** Where calls wait when the server told us to slow down. */
   readonly gate?: Gate
-  /** Told before each wait: the attempt that failed, the wait in ms, and why. */
-  readonly onRetry: (attempt: number, delay: number, error: RealtimeUploadError) => void
+  /** Told before each wait. */
+  readonly onRetry: (retry: Retry) => void
 }
 
 /** Fewest attempts before the budget of time may end the matter. */
@@ -133,7 +145,7 @@ export const withRetries = async <T>(
       if (left > 0) delay = Math.min(delay, left)
       if (gated) delay = gate.close(retry, failure.retryAfter)
       last = verdict
-      onRetry(number, delay, error)
+      onRetry({ attempt: number, delay, giveUpIn: budget.left, error })
       if (!gated) await sleep(delay, signal)
     }
   }
@@ -174,6 +186,13 @@ class Budget {
     const now = performance.now()
     this.#since = Math.max(this.#since ?? now, this.#pulse.last)
     return this.#since + this.#giveUpAfter - now
+  }
+
+  /** For whom it is shown to: what is left if nothing moves, in ms, and never less than 0. */
+  get left(): number {
+    const since = Math.max(this.#since ?? Number.POSITIVE_INFINITY, this.#pulse.last)
+    const spent = Math.max(0, performance.now() - since)
+    return Math.max(0, this.#giveUpAfter - spent)
   }
 }
 

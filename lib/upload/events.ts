@@ -50,6 +50,8 @@ export interface RetryInfo {
   readonly attempt: number
   /** The wait before the next, in ms. */
   readonly delay: number
+  /** How long it may go on failing while nothing on the upload moves, in ms: see `retry.giveUpAfter`. */
+  readonly giveUpIn: number
   /** Why it failed. */
   readonly error: RealtimeUploadError
 }

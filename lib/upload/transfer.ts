@@ -179,10 +179,10 @@ export class Transfer {
     return {
       signal: this.#ending.signal,
       pulse: this.#pulse,
-      onRetry: (attempt, delay, error) => {
+      onRetry: retry => {
         this.counts.retries++
-        if (stage === 'put') this.#slowDown(error)
-        const info = { stage, partNumbers, attempt, delay, error }
+        if (stage === 'put') this.#slowDown(retry.error)
+        const info = { stage, partNumbers, ...retry }
         const { assetId } = this.#options
         tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
         this.#listener.onRetry(info)
