@@ -108,14 +108,16 @@ const LONGEST_MESSAGE = 2_000
 const LONGEST_STACK = 4_000
 
 /**
- * The text without what must not leave the library: the query of a presigned URL, bearer tokens,
- * and whatever is given as a secret. Each pattern is linear, whatever somebody sends: it ends where
+ * The text without what must not leave the library: the query of a presigned URL, user and password
+ * of any URL, bearer tokens, and whatever is given as a secret. Each pattern is linear, whatever somebody sends: it ends where
  * it could begin anew, so no part of a text is looked at again and again.
  */
 export const redact = (text: string, ...secrets: string[]): string =>
   // Whole secrets first: the rules below may know only a part of one for what it is.
   secrets
     .reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text)
+    // A user and a password, such as a proxy's.
+    .replace(/(:\/\/)[^\s/?#"'<>]*@/g, '$1[redacted]@')
     // What has been redacted stays as it is: with its brackets, what stands right behind would go.
     .replace(/https?:\/\/[^\s"'<>]*/gi, url => url.replace(/\?(?!\[redacted\]).*/, '?[redacted]'))
     .replace(

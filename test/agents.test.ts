@@ -6,8 +6,10 @@ import net from 'node:net'
 import { setTimeout as wait } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { RealtimeUpload } from '../lib/index.ts'
-import { type OwnAgent, openAgent, openProxyAgent } from '../lib/net/agents.ts'
+import { type OwnAgent, openAgent } from '../lib/net/agents.ts'
 import { type Exchange, exchange } from '../lib/net/http.ts'
+import { readProxies } from '../lib/net/proxies.ts'
+import { openProxyAgent } from '../lib/net/proxy-agent.ts'
 import { endOf } from './support/sandboxes.ts'
 import { clientFor, failureOf, serve, serveRaw, within } from './support/servers.ts'
 
@@ -59,19 +61,9 @@ t.test('every agent of ours gives an address two seconds to connect', async t =>
   const proxy = await serveRaw(t, socket => {
     socket.once('data', () => socket.end('HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n'))
   })
-  for (const [variable, value] of [
-    ['http_proxy', proxy.url],
-    ['no_proxy', 'direct.test'],
-  ] as const) {
-    const before = process.env[variable]
-    process.env[variable] = value
-    t.teardown(() => {
-      if (before === undefined) delete process.env[variable]
-      else process.env[variable] = before
-    })
-  }
+  const proxyFor = readProxies({ http_proxy: proxy.url, no_proxy: 'direct.test' })
   lookUpBy(t, found => found([{ address: '127.0.0.1', family: 4 }]))
-  const [own, proxied] = [openAgent(), openProxyAgent()]
+  const [own, proxied] = [openAgent(), openProxyAgent(proxyFor ?? (() => undefined))]
   t.teardown(() => Promise.all([own.close(), proxied.close()]))
   const seen = connectingOf(t)
   await ask(own, url)

@@ -43,6 +43,8 @@ t.test('text loses queries of URLs, signatures and bearer tokens', async t => {
     ["'HTTPS://h/p?q=1'", "'HTTPS://h/p?[redacted]'"],
     ['https://h/p and ? alone', 'https://h/p and ? alone'],
     ['two: http://a/?x=1 http://b/?y=2', 'two: http://a/?[redacted] http://b/?[redacted]'],
+    ['through http://me:hush@proxy:1/', 'through http://[redacted]@proxy:1/'],
+    ['rtsp://me:hu@sh@camera, http://h/?a@b', 'rtsp://[redacted]@camera, http://h/?[redacted]'],
     ['X-Amz-Signature=abc&b=1', 'X-Amz-Signature=[redacted]&b=1'],
     ['x-amz-security-token%3Dabc', 'x-amz-security-token%3D[redacted]'],
     ['X-Amz-Credential=AKIA/2026', 'X-Amz-Credential=[redacted]'],

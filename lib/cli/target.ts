@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP } from '../frameio/options.ts'
 import type { Token } from '../frameio/token.ts'
-import { openProxyAgent } from '../net/agents.ts'
+import { readProxies } from '../net/proxies.ts'
+import { openProxyAgent } from '../net/proxy-agent.ts'
 import { listOf } from '../sandbox/files.ts'
 import { type Sandbox, type SandboxAsset, startSandbox } from '../sandbox/index.ts'
 import type { Settings } from './arguments.ts'
@@ -37,7 +38,8 @@ const openAccount = async (settings: Settings, secrets: Secrets): Promise<Target
   const { upload, asset, producer, check } = settings
   const { baseUrl, device, memoryLimit, concurrency = 0, retry } = upload
   const tokens = await tokensOf(settings, secrets)
-  const proxy = proxyOf()
+  const proxyFor = readProxies(process.env)
+  const proxy = proxyFor && openProxyAgent(proxyFor)
   const dispatcher = proxy?.dispatcher
   const connection = { token: tokens.first, baseUrl, device, dispatcher }
   // A program that has not begun can wait a while, and begin when it is sure to be heard. What comes
@@ -179,11 +181,4 @@ const tokensIn = async (file: string, secrets: Secrets): Promise<Tokens> => {
     return token
   }
   return { first, renewing }
-}
-
-/** Proxies that the environment names, if it does. */
-const proxyOf = () => {
-  const { http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY } = process.env
-  const isSet = [http_proxy, HTTP_PROXY, https_proxy, HTTPS_PROXY].some(Boolean)
-  return isSet ? openProxyAgent() : undefined
 }

@@ -3,7 +3,7 @@
  * that was given is used as it is.
  */
 import type { Socket } from 'node:net'
-import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
 import { DEADLINE } from './deadline.ts'
 
 /**
@@ -12,7 +12,7 @@ import { DEADLINE } from './deadline.ts'
  * attempt is broken off before its answer can come, and nothing ever connects. With 2,000 ms it does,
  * in whichever order the addresses stand; with 5,000 ms two of them take undici's whole 10 s.
  */
-const CONNECT = {
+export const CONNECT = {
   autoSelectFamily: true,
   autoSelectFamilyAttemptTimeout: 2_000,
 } as buildConnector.BuildOptions
@@ -27,20 +27,6 @@ export interface OwnAgent {
 export const openAgent = (): OwnAgent => {
   const sockets = new Sockets()
   return sockets.agent(new Agent({ connect: sockets.watch(buildConnector(CONNECT)) }))
-}
-
-/** One that goes through the proxies that the environment names. */
-export const openProxyAgent = (): OwnAgent => {
-  const sockets = new Sockets()
-  const agent = new EnvHttpProxyAgent({
-    connect: sockets.watch(buildConnector(CONNECT)),
-    proxyTls: CONNECT,
-    clientFactory: (proxy, options) => {
-      const { connect } = options as { connect: buildConnector.connector }
-      return new Pool(proxy, { ...options, connect: sockets.watch(connect) })
-    },
-  })
-  return sockets.agent(agent)
 }
 
 /**
@@ -66,7 +52,7 @@ export const requestBy = async <T>(
  * The sockets of an agent. undici leaves a socket alone until it is connected, whatever becomes of
  * the agent or of the request: for up to 10 s, and until then the process does not end.
  */
-class Sockets {
+export class Sockets {
   /** Requests under way. */
   requests = 0
   readonly #open = new Set<Socket>()
