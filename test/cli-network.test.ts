@@ -2,11 +2,15 @@
  * What stands between the command and Frame.io: proxies, and certificates that nobody trusts.
  */
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, connect, createServer as createRawServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { accountFor } from './support/account.ts'
 import { run } from './support/command.ts'
+import { SELF_SIGNED } from './support/self-signed.ts'
 import { closedPort } from './support/servers.ts'
 
 t.setTimeout(300_000)
@@ -159,4 +163,31 @@ t.test('a proxy that refuses is named by its host, and its password is not shown
       }
     }
   }
+})
+
+t.test('a certificate that nobody trusts', async t => {
+  const server = createSecureServer(SELF_SIGNED)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close().closeAllConnections())
+  const base = ['--base-url', `https://127.0.0.1:${portOf(server)}`, '--asset', 'a1']
+  const args = [...base, '--name', 'a.mp4', '--give-up-after', '1s']
+  const env = { ...NONE, FRAMEIO_TOKEN: 'token' }
+
+  t.test('is told with where to name whom to trust', async t => {
+    const { code, stderr } = await run(args, { env })
+    t.match(stderr, /self-signed certificate/)
+    t.match(stderr, /NODE_EXTRA_CA_CERTS/)
+    t.notMatch(stderr, /give-up-after/)
+    t.equal(code, 1)
+  })
+
+  t.test('and where it is another server that answers, with that', async t => {
+    const file = join(t.testdir(), 'captive-portal.pem')
+    await writeFile(file, SELF_SIGNED.cert)
+    const { code, stderr } = await run(args, { env: { ...env, NODE_EXTRA_CA_CERTS: file } })
+    t.match(stderr, /Another server answers than the one that was asked: check --base-url/)
+    t.notMatch(stderr, /NODE_EXTRA_CA_CERTS|give-up-after/)
+    t.equal(code, 1)
+  })
 })

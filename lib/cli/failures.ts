@@ -17,7 +17,30 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 }
 
 export const adviceOn = (error: unknown): string | undefined =>
-  error instanceof RealtimeUploadError ? ADVICE[error.code] : undefined
+  certificateAdvice(error) ??
+  (error instanceof RealtimeUploadError ? ADVICE[error.code] : undefined)
+
+/** What Node and OpenSSL call the faults of a certificate, each with what to do about it. */
+const CERTIFICATES: readonly (readonly [codes: RegExp, advice: string])[] = [
+  [
+    /^(DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_GET_ISSUER_CERT\w*|UNABLE_TO_VERIFY_LEAF_SIGNATURE|CERT_UNTRUSTED)$/,
+    'Who signed its certificate is not known here. If that is your network, set NODE_EXTRA_CA_CERTS to the file of its certificate (PEM); if it is a captive portal, log in.',
+  ],
+  [
+    /^(CERT_HAS_EXPIRED|CERT_NOT_YET_VALID)$/,
+    'Check the date of this machine; where it is right, whoever runs the server or proxy must renew its certificate.',
+  ],
+  [
+    /^(ERR_TLS_CERT_ALTNAME_INVALID|HOSTNAME_MISMATCH)$/,
+    'Another server answers than the one that was asked: check --base-url, and whether a captive portal or a proxy is on the way.',
+  ],
+]
+
+/** What to do where a certificate is what failed; undefined elsewhere. */
+export const certificateAdvice = (error: unknown): string | undefined => {
+  const codes = chainOf(error).map(({ code }) => String(code))
+  return CERTIFICATES.find(([pattern]) => codes.some(code => pattern.test(code)))?.[1]
+}
 
 /** What an error says, with the option that it names as people gave it: as a flag. */
 export const messageOf = (error: unknown): string => {
@@ -28,11 +51,17 @@ export const messageOf = (error: unknown): string => {
 }
 
 /** The errors underneath, one a line. */
-export const causesOf = (error: unknown): string[] => {
-  const lines: string[] = []
-  for (let at = (error as Error).cause; at instanceof Error; at = at.cause) {
-    const { name, message, code } = at as Error & { code?: unknown }
-    lines.push(`caused by ${name}${code === undefined ? '' : ` ${code}`}: ${message}`)
-  }
-  return lines
+export const causesOf = (error: unknown): string[] =>
+  chainOf(error)
+    .slice(1)
+    .map(({ name, message, code }) => {
+      const known = code === undefined ? '' : ` ${code}`
+      return `caused by ${name}${known}: ${message}`
+    })
+
+/** An error, and what caused it, and so on. */
+const chainOf = (error: unknown): (Error & { readonly code?: unknown })[] => {
+  const chain: Error[] = []
+  for (let at = error; at instanceof Error; at = at.cause) chain.push(at)
+  return chain
 }

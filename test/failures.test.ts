@@ -1,0 +1,23 @@
+import t from 'tap'
+import { adviceOn } from '../lib/cli/failures.ts'
+import { RealtimeUploadError } from '../lib/errors.ts'
+
+const failed = (code: string) =>
+  new RealtimeUploadError('ERR_NETWORK', 'Reading asset a1 failed', {
+    cause: Object.assign(new Error('fetch'), { cause: Object.assign(new Error('it'), { code }) }),
+  })
+
+t.test('each fault of a certificate has advice of its own', async t => {
+  for (const [code, advice] of [
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', /NODE_EXTRA_CA_CERTS/],
+    ['SELF_SIGNED_CERT_IN_CHAIN', /NODE_EXTRA_CA_CERTS/],
+    ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', /NODE_EXTRA_CA_CERTS/],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /NODE_EXTRA_CA_CERTS/],
+    ['CERT_HAS_EXPIRED', /Check the date of this machine/],
+    ['CERT_NOT_YET_VALID', /Check the date of this machine/],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', /check --base-url/],
+    ['ECONNREFUSED', /--give-up-after says how long/],
+  ] as const) {
+    t.match(adviceOn(failed(code)), advice, code)
+  }
+})
