@@ -1,18 +1,18 @@
 /**
  * Where the command uploads to: an asset of an account, or of a sandbox that it starts.
  */
-import { mkdtemp, readdir, readFile, rmdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP } from '../frameio/options.ts'
-import type { Token } from '../frameio/token.ts'
 import { readProxies } from '../net/proxies.ts'
 import { openProxyAgent } from '../net/proxy-agent.ts'
 import { listOf } from '../sandbox/files.ts'
 import { type Sandbox, type SandboxAsset, startSandbox } from '../sandbox/index.ts'
 import type { Settings } from './arguments.ts'
 import type { Secrets } from './secrets.ts'
+import { tokensOf } from './tokens.ts'
 import { showSize } from './units.ts'
 import { UsageError } from './usage.ts'
 
@@ -142,43 +142,4 @@ const leftIn = ({ files, storedBytes }: SandboxAsset, isSent: boolean): string |
   if (isSent) return undefined // What could not be put together has said where it is.
   if (files.length === 0) return 'Nothing of it is stored.'
   return `It stays unfinished; ${showSize(storedBytes)} of it are kept: ${listOf(files)}`
-}
-
-interface Tokens {
-  /** For the questions before the take: a wrong one fails at once. */
-  readonly first: Token
-  /** For the take: a file is read again until it holds another than the one that was refused. */
-  readonly renewing: Token
-}
-
-/** @throws {UsageError} */
-const tokensOf = async ({ tokenFile }: Settings, secrets: Secrets): Promise<Tokens> => {
-  const { FRAMEIO_TOKEN } = process.env
-  if (tokenFile !== undefined) return tokensIn(tokenFile, secrets)
-  if (!FRAMEIO_TOKEN) {
-    throw new UsageError('There is no token: set FRAMEIO_TOKEN, or give --token-file FILE')
-  }
-  secrets.keep(FRAMEIO_TOKEN)
-  return { first: FRAMEIO_TOKEN, renewing: FRAMEIO_TOKEN }
-}
-
-const tokensIn = async (file: string, secrets: Secrets): Promise<Tokens> => {
-  const read = async () => {
-    const token = (await readFile(file, 'utf8')).trim()
-    secrets.keep(token)
-    if (token === '') throw new Error(`${file} is empty`)
-    return token
-  }
-  const first = await read().catch(error => {
-    throw new UsageError(`--token-file cannot be read: ${error.message}`)
-  })
-  let last: string | undefined
-  // Whoever writes the next token into the file may be late, or halfway through.
-  const renewing = async () => {
-    const token = await read()
-    if (token === last) throw new Error(`${file} holds no new token yet`)
-    last = token
-    return token
-  }
-  return { first, renewing }
 }
