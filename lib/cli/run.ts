@@ -3,15 +3,17 @@
  */
 import { isatty } from 'node:tty'
 import { RealtimeUploadError } from '../errors.ts'
-import { resolveUploadOptions } from '../upload/options.ts'
+import { openAccount } from './account.ts'
 import { readArguments, type Settings } from './arguments.ts'
+import { checkOptions } from './check-options.ts'
 import { Display } from './display.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { HELP } from './help.ts'
+import { openLocal } from './local.ts'
 import { lastLines } from './producer-stderr.ts'
 import { Recording, type Take } from './recording.ts'
 import { Secrets } from './secrets.ts'
-import { openTarget, type Target } from './target.ts'
+import type { Target } from './target.ts'
 import { UsageError } from './usage.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2, producerFailed: 3, aborted: 130 } as const
@@ -87,6 +89,11 @@ const waitFor = async <T>(answer: Promise<T>, display: Display): Promise<T> => {
   return answer.finally(() => clearTimeout(timer))
 }
 
+const openTarget = (settings: Settings, secrets: Secrets): Promise<Target> =>
+  settings.sandbox === undefined
+    ? openAccount(settings, secrets)
+    : openLocal(settings, settings.sandbox)
+
 const resultOf = ({ assetId, bytes, parts, seconds, path, source }: Take) => {
   const { ok, exitCode, signal } = source
   return { assetId, bytes, parts, seconds, path, source: { ok, exitCode, signal } }
@@ -96,25 +103,6 @@ const lineOf = ({ assetId, bytes, parts, seconds, path }: Take): string =>
   [assetId, `${bytes} bytes`, `${parts} parts`, `${seconds} s`, path]
     .filter(text => text !== undefined)
     .join('  ')
-
-/** @throws {UsageError} */
-const checkOptions = ({ asset, name, filetype, upload }: Settings): void => {
-  const { partSize, maxSize, expectedSize, concurrency, integrity } = upload
-  try {
-    resolveUploadOptions({
-      assetId: asset ?? 'new',
-      assetName: name,
-      filetype,
-      partSize,
-      maxSize,
-      expectedSize,
-      concurrency,
-      integrity,
-    })
-  } catch (error) {
-    throw new UsageError(messageOf(error))
-  }
-}
 
 /** To stdout. Whoever read it may have left: that is no reason to lose an upload. */
 const print = (text: string): Promise<0> =>

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { startApi } from './api.ts'
@@ -12,6 +12,7 @@ import { Asset } from './assets.ts'
 import { Credentials } from './credentials.ts'
 import { FaultList } from './faults.ts'
 import { filesIn, nowhere } from './files.ts'
+import { makeFolder, removeEmpty } from './folders.ts'
 import { RequestLog } from './log.ts'
 import { resolveOptions } from './options.ts'
 import { type NewAsset, readNewAsset } from './rules.ts'
@@ -96,10 +97,15 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
 
 /** Where finished files go, and a folder inside for parts that are not yet part of one. */
 const openFolder = async (given: string | undefined) => {
-  const dir =
-    given === undefined ? await mkdtemp(join(tmpdir(), 'frameio-sandbox-')) : resolve(given)
-  await mkdir(dir, { recursive: true })
-  return { dir, parts: await mkdtemp(join(dir, '.parts-')), isKept: given !== undefined }
+  const isKept = given !== undefined
+  const dir = isKept ? resolve(given) : await mkdtemp(join(tmpdir(), 'frameio-sandbox-'))
+  const made = isKept ? await makeFolder(dir) : [dir]
+  try {
+    return { dir, parts: await mkdtemp(join(dir, '.parts-')), isKept }
+  } catch (error) {
+    await removeEmpty(made)
+    throw error
+  }
 }
 
 /** A temporary folder goes. One that was given keeps what is stored, in files or still in parts. */

@@ -1,0 +1,75 @@
+/**
+ * A target in an account: what is asked of Frame.io before the take.
+ */
+import { FrameioClient } from '../frameio/client.ts'
+import { DEFAULT_CAP, type FrameioClientOptions } from '../frameio/options.ts'
+import { readProxies } from '../net/proxies.ts'
+import { openProxyAgent } from '../net/proxy-agent.ts'
+import type { Settings } from './arguments.ts'
+import type { Secrets } from './secrets.ts'
+import type { Target } from './target.ts'
+import { tokensOf } from './tokens.ts'
+
+/** How long the questions before the take are asked, where a program waits for them, in ms. */
+const PATIENT = { giveUpAfter: 15_000, apiTimeout: 5_000 }
+
+export const openAccount = async (settings: Settings, secrets: Secrets): Promise<Target> => {
+  const { baseUrl, device, memoryLimit, concurrency = 0, retry } = settings.upload
+  const tokens = await tokensOf(settings, secrets)
+  const proxyFor = readProxies(process.env)
+  const proxy = proxyFor && openProxyAgent(proxyFor)
+  const connection = { token: tokens.renewing, baseUrl, device, dispatcher: proxy?.dispatcher }
+  const asking = new FrameioClient({
+    ...connection,
+    ...patience(settings),
+    token: tokens.first,
+  })
+  try {
+    const assetId = await assetOf(settings, asking)
+    const cap = Math.max(concurrency, DEFAULT_CAP)
+    const client = new FrameioClient({ ...connection, retry, memoryLimit, concurrency: cap })
+    return {
+      client,
+      assetId,
+      whenUploaded: async signal => {
+        await client.waitUntilUploaded(assetId, { signal })
+        return undefined
+      },
+      left: isSent =>
+        isSent
+          ? `Asset ${assetId} has every byte all the same.`
+          : `Asset ${assetId} stays unfinished.`,
+      close: async () => {
+        await client.close()
+        await proxy?.close()
+      },
+    }
+  } finally {
+    await asking.close()
+  }
+}
+
+/**
+ * A program that has not begun can wait a while, and begin when it is sure to be heard. What comes
+ * through stdin is running already: there the whole patience is right.
+ */
+const patience = ({ producer, upload: { retry } }: Settings): Partial<FrameioClientOptions> => {
+  if (!producer) return { retry }
+  const { giveUpAfter = PATIENT.giveUpAfter } = retry ?? {}
+  return {
+    apiTimeout: PATIENT.apiTimeout,
+    retry: { giveUpAfter: Math.min(giveUpAfter, PATIENT.giveUpAfter) },
+  }
+}
+
+/** The asset to be filled: one that can be, as far as Frame.io tells, or a new one. */
+const assetOf = async (settings: Settings, client: FrameioClient): Promise<string> => {
+  const { asset, check, filetype, parent: parentId, name, extension } = settings
+  if (asset === undefined) {
+    // With an extension alone the name is given at the end.
+    const called = extension === undefined ? { name } : { extension }
+    return (await client.createRealtimeAsset({ parentId, filetype, ...called })).id
+  }
+  if (check && !settings.upload.device) await client.getAsset(asset)
+  return asset
+}

@@ -1,0 +1,57 @@
+/**
+ * The command refuses before it makes anything.
+ */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { accountFor, callsOf } from './support/account.ts'
+import { run } from './support/command.ts'
+
+t.setTimeout(300_000)
+
+t.test('of a refusal nothing is left: no folder, no asset', async t => {
+  const { sandbox, env, base, toNew } = await accountFor(t)
+  const name = ['--name', 'a.mp4']
+  const asset = [...base, '--asset', 'a1', ...name]
+  const local = (...more: string[]) => ['--sandbox', ...more]
+  const kinds: (readonly [args: readonly string[], env?: Record<string, string>])[] = [
+    [[...local(), ...name, '--memory', '0']],
+    [[...local('out'), ...name, '--memory', '0']],
+    [[...local('deep/er/out'), ...name, '--memory', '0']],
+    [[...local('out'), ...name, '--part-size', '1MiB']],
+    [[...local('out'), ...name, '--concurrency', '0']],
+    [[...local('out'), ...name, '--filetype', 'mp4']],
+    [[...local('out'), ...name, '--give-up-after', 'soon']],
+    [[...local('out'), '--name', 'a.b c']],
+    [[...local('out'), '--name', 'mp4', '--filetype', 'video/mp4']],
+    [[...local(), '--extension', 'mp4', '--filetype', 'video/mp4']],
+    [[...local('deep/out'), '--extension', '.m p4', '--filetype', 'video/mp4']],
+    [[...local('taken/out'), ...name]],
+    [[...local('taken'), ...name]],
+    [[...local('out'), ...name, '--']],
+    [[...toNew, '--memory', '0']],
+    [[...toNew, '--filetype', 'mp4']],
+    [[...toNew, '--max-size', '0']],
+    [[...asset, '--memory', '0']],
+    [[...asset, '--base-url', 'http://frame.io']],
+    [[...asset, '--token-file', 'none']],
+    [asset, { FRAMEIO_TOKEN: 'two words' }],
+    [asset, { FRAMEIO_TOKEN: '' }],
+    [toNew, { http_proxy: 'ftp://proxy:1' }],
+  ]
+  if (process.platform === 'linux') {
+    for (const dir of ['/proc/x', '/proc/x/y', '/dev/null/x'])
+      kinds.push([[...local(dir), ...name]])
+  }
+  const dir = t.testdir({ cwd: { taken: '' }, tmp: {} })
+  const [cwd, tmp] = [join(dir, 'cwd'), join(dir, 'tmp')]
+  for (const [args, more] of kinds) {
+    const told = args.join(' ')
+    const outcome = await run(args, { cwd, input: 'x', env: { ...env, TMPDIR: tmp, ...more } })
+    t.match(outcome, { code: 2, stdout: '' }, told)
+    t.match(outcome.stderr, /^frameio-upload: .+/, told)
+    t.strictSame(await readdir(cwd), ['taken'], told)
+    t.strictSame(await readdir(tmp), [], told)
+  }
+  t.equal(callsOf(sandbox, 'create'), 0)
+})
