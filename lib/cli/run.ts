@@ -10,6 +10,7 @@ import { Display } from './display.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { HELP } from './help.ts'
 import { openLocal } from './local.ts'
+import { Output, print } from './output.ts'
 import { lastLines } from './producer-stderr.ts'
 import { Recording, type Take } from './recording.ts'
 import { Secrets } from './secrets.ts'
@@ -25,8 +26,9 @@ const QUIET_WAIT = 2_000
 export const run = async (argv: readonly string[], version: string): Promise<number> => {
   try {
     const settings = readArguments(argv)
-    if (settings === 'help') return await print(HELP.trimEnd())
-    if (settings === 'version') return await print(version)
+    if (settings === 'help' || settings === 'version') {
+      return await answer(settings === 'help' ? HELP.trimEnd() : version)
+    }
     if (!settings.producer && isatty(0)) {
       throw new UsageError('There is nothing to upload: pipe into this, or give -- and a program')
     }
@@ -39,10 +41,18 @@ export const run = async (argv: readonly string[], version: string): Promise<num
   }
 }
 
+/** What was asked of the command itself. */
+const answer = async (text: string): Promise<number> => {
+  const unwritten = await print(text)
+  if (!unwritten) return EXIT.done
+  process.stderr.write(`frameio-upload: stdout takes nothing: ${unwritten.message}\n`)
+  return EXIT.failed
+}
+
 const record = async (settings: Settings): Promise<number> => {
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
-  const tell = (result: object) => print(secrets.json(result))
+  const output = new Output(settings.json, display, secrets)
   const giveUp = () => {
     display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
     process.exit(EXIT.aborted)
@@ -53,8 +63,9 @@ const record = async (settings: Settings): Promise<number> => {
     target = await waitFor(openTarget(settings, secrets), display)
     const take = await recording.run(target)
     display.stop()
-    await (settings.json ? tell(resultOf(take)) : print(lineOf(take)))
-    return take.isWell ? EXIT.done : EXIT.producerFailed
+    const isTold = await output.tell(resultOf(take), lineOf(take))
+    if (!take.isWell) return EXIT.producerFailed
+    return isTold ? EXIT.done : EXIT.failed
   } catch (error) {
     if (error instanceof UsageError) throw error
     display.stop()
@@ -67,12 +78,10 @@ const record = async (settings: Settings): Promise<number> => {
     const more = [...said, adviceOn(error), left, ...(settings.verbose ? causesOf(error) : [])]
     const lines = isAborted ? ['aborted', left] : [message, ...more]
     const text = lines.filter(line => line !== undefined).join('\n  ')
-    display.say(isAborted ? 'aborted' : 'error', text, { code, stderr: stderr || undefined }, 'bad')
-    if (settings.json)
-      await tell({
-        assetId: target?.assetId,
-        error: { code, message, stderr: stderr || undefined },
-      })
+    const details = { code, stderr: stderr || undefined }
+    display.say(isAborted ? 'aborted' : 'error', text, details, 'bad')
+    const failure = { assetId: target?.assetId, error: { ...details, message } }
+    if (settings.json) await output.tell(failure)
     await ended
     if (isAborted) return EXIT.aborted
     return code === 'ERR_INVALID_OPTION' && !hasBegun ? EXIT.usage : EXIT.failed
@@ -103,10 +112,3 @@ const lineOf = ({ assetId, bytes, parts, seconds, path }: Take): string =>
   [assetId, `${bytes} bytes`, `${parts} parts`, `${seconds} s`, path]
     .filter(text => text !== undefined)
     .join('  ')
-
-/** To stdout. Whoever read it may have left: that is no reason to lose an upload. */
-const print = (text: string): Promise<0> =>
-  new Promise(resolve => {
-    process.stdout.on('error', () => resolve(0))
-    process.stdout.write(`${text}\n`, () => resolve(0))
-  })
