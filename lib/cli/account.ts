@@ -9,13 +9,19 @@ import type { Settings } from './arguments.ts'
 import type { Secrets } from './secrets.ts'
 import type { Target } from './target.ts'
 import { tokensOf } from './tokens.ts'
+import type { Waiting } from './waiting.ts'
 
 /** How long the questions before the take are asked, where a program waits for them, in ms. */
 const PATIENT = { giveUpAfter: 15_000, apiTimeout: 5_000 }
 
-export const openAccount = async (settings: Settings, secrets: Secrets): Promise<Target> => {
+export const openAccount = async (
+  settings: Settings,
+  secrets: Secrets,
+  waiting: Waiting,
+): Promise<Target> => {
   const { baseUrl, device, memoryLimit, concurrency = 0, retry } = settings.upload
-  const tokens = await tokensOf(settings, secrets)
+  const reading = tokensOf(settings, secrets)
+  const tokens = await waiting.during(`${settings.tokenFile} gives no token yet`, reading)
   const proxyFor = readProxies(process.env)
   const proxy = proxyFor && openProxyAgent(proxyFor)
   const connection = { token: tokens.renewing, baseUrl, device, dispatcher: proxy?.dispatcher }
@@ -23,6 +29,7 @@ export const openAccount = async (settings: Settings, secrets: Secrets): Promise
     ...connection,
     ...patience(settings),
     token: tokens.first,
+    onRetry: waiting.onRetry,
   })
   try {
     const assetId = await assetOf(settings, asking)

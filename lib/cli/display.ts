@@ -57,14 +57,15 @@ export class Display {
     this.#rates = new Rates(() => upload.progress, memoryLimit)
     this.#shownAt = performance.now()
     this.#timer = setInterval(() => this.#tick(), TICK).unref()
-    upload.on('retry', ({ stage, partNumbers, attempt, delay, error }) => {
+    upload.on('retry', ({ stage, partNumbers, attempt, delay, giveUpIn, error }) => {
       const what = `${stage === 'put' ? 'PUT' : 'registration'} of part ${partNumbers.join(', ')}`
       const { cause } = error
       const why =
         cause instanceof Error && !error.message.includes(cause.message) ? cause.message : ''
-      const text = `${what} failed, again in ${showDelay(delay)}: ${error.message}${why && ` (${why})`}`
+      const end = giveUpIn === Infinity ? '' : `; given up in ${showTime(giveUpIn / 1_000)}`
+      const text = `${what} failed, again in ${showDelay(delay)}: ${error.message}${why && ` (${why})`}${end}`
       const { code } = error
-      this.say('retry', text, { stage, partNumbers, attempt, delay, code })
+      this.say('retry', text, { stage, partNumbers, attempt, delay, giveUpIn, code })
     })
     upload.on('warning', ({ code, message }) => this.say('warning', message, { code }))
     let holding: NodeJS.Timeout | undefined

@@ -16,11 +16,9 @@ import { Recording, type Take } from './recording.ts'
 import { Secrets } from './secrets.ts'
 import type { Target } from './target.ts'
 import { UsageError } from './usage.ts'
+import { Waiting } from './waiting.ts'
 
 const EXIT = { done: 0, failed: 1, usage: 2, producerFailed: 3, aborted: 130 } as const
-
-/** How long an answer is waited for before a word is said of it, in ms. */
-const QUIET_WAIT = 2_000
 
 /** @returns the exit code */
 export const run = async (argv: readonly string[], version: string): Promise<number> => {
@@ -53,6 +51,7 @@ const record = async (settings: Settings): Promise<number> => {
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
   const output = new Output(settings.json, display, secrets)
+  const waiting = new Waiting(display)
   const giveUp = () => {
     display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
     process.exit(EXIT.aborted)
@@ -60,7 +59,7 @@ const record = async (settings: Settings): Promise<number> => {
   const recording = new Recording(settings, display, giveUp)
   let target: Target | undefined
   try {
-    target = await waitFor(openTarget(settings, secrets), display)
+    target = await waiting.for(openTarget(settings, secrets, waiting))
     const take = await recording.run(target)
     display.stop()
     const isTold = await output.tell(resultOf(take), lineOf(take))
@@ -91,16 +90,9 @@ const record = async (settings: Settings): Promise<number> => {
   }
 }
 
-/** Says so where Frame.io takes its time: meanwhile nothing is recorded. */
-const waitFor = async <T>(answer: Promise<T>, display: Display): Promise<T> => {
-  const say = () => display.say('waiting', 'Frame.io has not answered yet; nothing is recorded yet')
-  const timer = setTimeout(say, QUIET_WAIT)
-  return answer.finally(() => clearTimeout(timer))
-}
-
-const openTarget = (settings: Settings, secrets: Secrets): Promise<Target> =>
+const openTarget = (settings: Settings, secrets: Secrets, waiting: Waiting): Promise<Target> =>
   settings.sandbox === undefined
-    ? openAccount(settings, secrets)
+    ? openAccount(settings, secrets, waiting)
     : openLocal(settings, settings.sandbox)
 
 const resultOf = ({ assetId, bytes, parts, seconds, path, source }: Take) => {

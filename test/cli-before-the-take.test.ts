@@ -1,0 +1,47 @@
+/**
+ * What the command finds out before the take: what it refuses, and what it says while it waits.
+ */
+import t from 'tap'
+import { accountFor, shell } from './support/account.ts'
+import { run, start } from './support/command.ts'
+import { closedPort, json } from './support/servers.ts'
+
+t.setTimeout(300_000)
+t.jobs = 4
+
+t.test('where Frame.io cannot be reached it is said why, and how long it goes on', async t => {
+  const server = await closedPort(t, res => json(res, 404, { error: 'not found' }))
+  const args = ['--base-url', server.url, '--asset', 'a1', '--name', 'a.mp4']
+  const { ended, hears } = start([...args, ...shell('echo x')], { env: { FRAMEIO_TOKEN: 'token' } })
+  const why =
+    /Reading asset a1 failed: connect ECONNREFUSED 127\.0\.0\.1:\d+; it is tried for \d+ s/
+  await hears(new RegExp(`${why.source} more, and nothing is recorded yet\n`))
+  await server.open()
+  const { code, stderr } = await ended
+  t.equal(stderr.match(/nothing is recorded yet/g)?.length, 1, 'a reason is said once')
+  t.match(stderr, /Frame\.io answered 404/)
+  t.equal(code, 1)
+})
+
+t.test('where Frame.io is silent that is said', async t => {
+  const { sandbox, env, to } = await accountFor(t)
+  sandbox.faults.add({ on: 'get', do: { delay: 3_000 } })
+  const silent = await run([...to, ...shell('echo x')], { env })
+  t.match(
+    silent.stderr,
+    /^frameio-upload: Frame\.io has not answered yet; nothing is recorded yet\n/,
+  )
+  t.equal(silent.code, 0)
+})
+
+t.test('during the take it is said how long it goes on failing', async t => {
+  const { sandbox, env, to } = await accountFor(t)
+  sandbox.faults.add({ on: 'put', do: { status: 503 } })
+  const { code, stderr } = await run(to, { env, input: 'x' })
+  t.match(stderr, /^frameio-upload: PUT of part 1 failed, again in .*503.*; given up in 10 min$/m)
+  t.equal(code, 0)
+  const forEver = await accountFor(t)
+  forEver.sandbox.faults.add({ on: 'put', do: { status: 503 } })
+  const args = [...forEver.to, '--give-up-after', 'never']
+  t.notMatch((await run(args, { env: forEver.env, input: 'x' })).stderr, /given up/)
+})
