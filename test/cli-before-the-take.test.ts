@@ -1,6 +1,8 @@
 /**
  * What the command finds out before the take: what it refuses, and what it says while it waits.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { accountFor, shell } from './support/account.ts'
 import { run, start } from './support/command.ts'
@@ -8,6 +10,49 @@ import { closedPort, json } from './support/servers.ts'
 
 t.setTimeout(300_000)
 t.jobs = 4
+
+t.test('an asset that cannot be filled is refused before the program starts', async t => {
+  const filled = 'must be the id of an asset that is still to be filled; received'
+  for (const [said, says] of [
+    [{ upload_completed_at: '2026-01-02T03:04:05Z' }, `--asset ${filled} .*uploaded at 2026-01-02`],
+    [{ upload_failed_at: '2026-01-02T03:04:05Z' }, `--asset ${filled} .*upload failed at 2026-01`],
+    [{ is_realtime_upload: false }, '--asset must be the id of an asset .* real-time upload'],
+    [{ type: 'folder' }, '--asset must be the id of an asset; .* folder: give it as --parent'],
+    [{ filetype: 'audio/wav' }, "--filetype must be 'audio/wav', .*; received 'video/mp4'"],
+  ] as const) {
+    const { sandbox, asset, env, to } = await accountFor(t)
+    const body = { id: asset.id, name: 'a.mp4', ...said }
+    sandbox.faults.add({ on: 'get', do: { status: 200, body } })
+    const took = join(t.testdir(), 'took')
+    const { code, stderr } = await run([...to, ...shell(`touch ${took}; echo x`)], { env })
+    t.match(stderr, new RegExp(says))
+    t.equal(code, 2)
+    t.notOk(existsSync(took), 'the take never began')
+  }
+})
+
+t.test('an asset that was filled by a take before is refused', async t => {
+  const { asset, env, to } = await accountFor(t)
+  t.equal((await run([...to, '--wait'], { env, input: 'x' })).code, 0)
+  const { code, stderr } = await run(to, { env, input: 'y' })
+  t.match(stderr, /received [\w-]+, which was uploaded at \d{4}-/)
+  t.equal(code, 2)
+  t.equal(asset.filesize, 1)
+})
+
+t.test('what Frame.io does not say of an asset is no reason to refuse it', async t => {
+  for (const said of [
+    {},
+    { upload_completed_at: null, upload_failed_at: null, filetype: null, type: 'file' },
+    { uploaded_at: '2026-01-01T00:00:00Z', filetype: 'Video/MP4', status: 'created' },
+  ]) {
+    const { sandbox, asset, env, to } = await accountFor(t)
+    const body = { id: asset.id, name: 'a.mp4', ...said }
+    sandbox.faults.add({ on: 'get', do: { status: 200, body } })
+    t.equal((await run(to, { env, input: 'x' })).code, 0)
+    await asset.whenUploaded()
+  }
+})
 
 t.test('where Frame.io cannot be reached it is said why, and how long it goes on', async t => {
   const server = await closedPort(t, res => json(res, 404, { error: 'not found' }))

@@ -6,6 +6,7 @@ import { DEFAULT_CAP, type FrameioClientOptions } from '../frameio/options.ts'
 import { readProxies } from '../net/proxies.ts'
 import { openProxyAgent } from '../net/proxy-agent.ts'
 import type { Settings } from './arguments.ts'
+import { checkAsset } from './check-asset.ts'
 import type { Secrets } from './secrets.ts'
 import type { Target } from './target.ts'
 import { tokensOf } from './tokens.ts'
@@ -77,6 +78,6 @@ const assetOf = async (settings: Settings, client: FrameioClient): Promise<strin
     const called = extension === undefined ? { name } : { extension }
     return (await client.createRealtimeAsset({ parentId, filetype, ...called })).id
   }
-  if (check && !settings.upload.device) await client.getAsset(asset)
+  if (check && !settings.upload.device) checkAsset(asset, await client.getAsset(asset), filetype)
   return asset
 }

@@ -97,6 +97,12 @@ export interface Asset {
   readonly upload_completed_at?: string | null
   readonly upload_failed_at?: string | null
   readonly filesize?: number | null
+  /** The media type that it was created with. */
+  readonly filetype?: string | null
+  /** `'file'`, or of what is no asset such as `'folder'`. */
+  readonly type?: string
+  /** As it was said at creation; only seen where it is true. */
+  readonly is_realtime_upload?: boolean
   readonly [field: string]: unknown
 }
 
