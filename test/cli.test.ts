@@ -199,7 +199,7 @@ t.test('options', async t => {
     const { base, env } = await accountFor(t)
     const { code, stderr, stdout } = await run([...base, ...device], { input: '12345', env })
     t.match(stderr, /frameio-upload: The stream must have at most --max-size \(4\) bytes/)
-    t.match(stderr, /Raise --max-size\.\n {2}Asset [\w-]+ stays unfinished\.\n$/)
+    t.match(stderr, /Raise --max-size\.\nframe.*: Asset [\w-]+, which was created for it, is empty/)
     t.equal(stdout, '')
     t.equal(code, 1)
   })

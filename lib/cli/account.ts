@@ -1,5 +1,6 @@
 /**
- * A target in an account: what is asked of Frame.io before the take.
+ * A target in an account: what is asked of Frame.io before the take, and after one that came to
+ * nothing.
  */
 import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP, type FrameioClientOptions } from '../frameio/options.ts'
@@ -7,13 +8,20 @@ import { readProxies } from '../net/proxies.ts'
 import { openProxyAgent } from '../net/proxy-agent.ts'
 import type { Settings } from './arguments.ts'
 import { checkAsset } from './check-asset.ts'
+import { messageOf } from './failures.ts'
 import type { Secrets } from './secrets.ts'
-import type { Target } from './target.ts'
+import type { Discarded, Target } from './target.ts'
 import { tokensOf } from './tokens.ts'
 import type { Waiting } from './waiting.ts'
 
 /** How long the questions before the take are asked, where a program waits for them, in ms. */
 const PATIENT = { giveUpAfter: 15_000, apiTimeout: 5_000 }
+
+/** How a useless asset is deleted: people wait for it who have just been told of a failure. */
+const BRIEF = { retry: { giveUpAfter: 3_000, maxDelay: 1_000 }, apiTimeout: 3_000 }
+
+/** How Frame.io is reached, with the token for the take. */
+type Connection = Pick<FrameioClientOptions, 'token' | 'baseUrl' | 'device' | 'dispatcher'>
 
 export const openAccount = async (
   settings: Settings,
@@ -36,7 +44,7 @@ export const openAccount = async (
     const assetId = await assetOf(settings, asking)
     const cap = Math.max(concurrency, DEFAULT_CAP)
     const client = new FrameioClient({ ...connection, retry, memoryLimit, concurrency: cap })
-    return {
+    const target: Target = {
       client,
       assetId,
       whenUploaded: async signal => {
@@ -52,6 +60,8 @@ export const openAccount = async (
         await proxy?.close()
       },
     }
+    if (settings.asset !== undefined) return target
+    return { ...target, discard: () => discard(assetId, connection) }
   } finally {
     await asking.close()
   }
@@ -80,4 +90,21 @@ const assetOf = async (settings: Settings, client: FrameioClient): Promise<strin
   }
   if (check && !settings.upload.device) checkAsset(asset, await client.getAsset(asset), filetype)
   return asset
+}
+
+const discard = async (assetId: string, connection: Connection): Promise<Discarded> => {
+  const empty = `Asset ${assetId}, which was created for it, is empty`
+  if (connection.device) {
+    return { isDeleted: false, text: `${empty}: delete it in Frame.io, for a device may not.` }
+  }
+  const client = new FrameioClient({ ...connection, ...BRIEF })
+  try {
+    await client.deleteAsset(assetId)
+    return { isDeleted: true, text: `Asset ${assetId}, which was created for it, was deleted.` }
+  } catch (error) {
+    const text = `${empty}, and could not be deleted: ${messageOf(error)}`
+    return { isDeleted: false, text }
+  } finally {
+    await client.close()
+  }
 }

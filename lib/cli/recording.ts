@@ -63,6 +63,11 @@ export class Recording {
     return this.#upload !== undefined
   }
 
+  /** Is it certain that nothing was registered, for not even one part was begun to be? */
+  get isEmpty(): boolean {
+    return (this.#upload?.progress.partsFilled ?? 0) === 0
+  }
+
   /** What is there of a take that failed, in a sentence. */
   get left(): string | undefined {
     return this.#target?.left(this.#upload?.result !== undefined)

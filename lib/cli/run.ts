@@ -7,6 +7,7 @@ import { openAccount } from './account.ts'
 import { readArguments, type Settings } from './arguments.ts'
 import { checkOptions } from './check-options.ts'
 import { Display } from './display.ts'
+import { EarlyEnd, sayDiscarded } from './early-end.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { HELP } from './help.ts'
 import { openLocal } from './local.ts'
@@ -52,24 +53,25 @@ const record = async (settings: Settings): Promise<number> => {
   const display = new Display(process.stderr, settings, secrets)
   const output = new Output(settings.json, display, secrets)
   const waiting = new Waiting(display)
-  const giveUp = () => {
-    display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
-    process.exit(EXIT.aborted)
-  }
-  const recording = new Recording(settings, display, giveUp)
+  const early = new EarlyEnd(settings, display, () => process.exit(EXIT.aborted))
+  const recording = new Recording(settings, display, early.ask)
   let target: Target | undefined
   try {
     target = await waiting.for(openTarget(settings, secrets, waiting))
+    if (await early.tookBack(target)) return EXIT.aborted
     const take = await recording.run(target)
     display.stop()
     const isTold = await output.tell(resultOf(take), lineOf(take))
     if (!take.isWell) return EXIT.producerFailed
     return isTold ? EXIT.done : EXIT.failed
   } catch (error) {
+    if (early.isAsked) return EXIT.aborted
     if (error instanceof UsageError) throw error
     display.stop()
     const ended = recording.endProducer()
-    const { isAborted, left, hasBegun } = recording
+    const { isAborted, isEmpty, hasBegun } = recording
+    const discard = isEmpty ? target?.discard : undefined
+    const left = discard ? undefined : recording.left
     const { code, stderr = '' }: Partial<RealtimeUploadError> =
       error instanceof RealtimeUploadError ? error : {}
     const message = messageOf(error)
@@ -79,7 +81,10 @@ const record = async (settings: Settings): Promise<number> => {
     const text = lines.filter(line => line !== undefined).join('\n  ')
     const details = { code, stderr: stderr || undefined }
     display.say(isAborted ? 'aborted' : 'error', text, details, 'bad')
-    const failure = { assetId: target?.assetId, error: { ...details, message } }
+    const discarded = await discard?.()
+    if (discarded) sayDiscarded(discarded, display)
+    const deleted = discarded?.isDeleted
+    const failure = { assetId: target?.assetId, deleted, error: { ...details, message } }
     if (settings.json) await output.tell(failure)
     await ended
     if (isAborted) return EXIT.aborted

@@ -11,5 +11,14 @@ export interface Target {
   whenUploaded(signal: AbortSignal): Promise<string | undefined>
   /** What is there of a take that failed, in a sentence. @param isSent was every byte sent? */
   left(isSent: boolean): string | undefined
+  /** Takes back the asset, of which nothing may have been registered. Absent where it was there before. */
+  discard?(): Promise<Discarded>
   close(): Promise<void>
+}
+
+/** What became of an asset that nobody has a use for. */
+export interface Discarded {
+  readonly isDeleted: boolean
+  /** In a sentence. */
+  readonly text: string
 }

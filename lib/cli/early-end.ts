@@ -1,0 +1,49 @@
+/**
+ * Ctrl-C before the take. Nothing is recorded, so the command ends at once; but an asset that is just
+ * being created is waited for, and deleted: else it stays for ever, and nobody knows its id.
+ */
+import type { Settings } from './arguments.ts'
+import type { Display } from './display.ts'
+import type { Discarded, Target } from './target.ts'
+
+/** How long Frame.io may take to answer, in ms. */
+const GRACE = 3_000
+
+export class EarlyEnd {
+  readonly #settings: Settings
+  readonly #display: Display
+  readonly #exit: () => never
+  #isAsked = false
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(settings: Settings, display: Display, exit: () => never) {
+    this.#settings = settings
+    this.#display = display
+    this.#exit = exit
+  }
+
+  get isAsked(): boolean {
+    return this.#isAsked
+  }
+
+  /** A signal came; a second one does not wait. */
+  readonly ask = (): void => {
+    if (this.#isAsked) this.#exit()
+    this.#isAsked = true
+    this.#display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
+    const { asset, sandbox } = this.#settings
+    const isCreating = asset === undefined && sandbox === undefined
+    if (isCreating) this.#timer = setTimeout(this.#exit, GRACE)
+    else this.#exit()
+  }
+
+  /** There is a target now. Was it asked to end meanwhile? */
+  async tookBack(target: Target): Promise<boolean> {
+    clearTimeout(this.#timer)
+    if (this.#isAsked && target.discard) sayDiscarded(await target.discard(), this.#display)
+    return this.#isAsked
+  }
+}
+
+export const sayDiscarded = ({ text, isDeleted }: Discarded, display: Display): void =>
+  display.say('discarded', text, { deleted: isDeleted }, isDeleted ? 'plain' : 'bad')
