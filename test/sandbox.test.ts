@@ -176,6 +176,16 @@ t.test('a temporary folder goes with the sandbox, a given one stays', async t =>
   t.equal(await readFile(join(dir, asset.id, 'a.mp4'), 'utf8'), 'ok')
 })
 
+t.test('a folder that cannot be had is refused, and those on the way to it go', async t => {
+  const dir = t.testdir({ file: '' })
+  for (const wanted of [join(dir, 'file'), join(dir, 'file', 'x'), join(dir, 'a', 'b', 'c\0')]) {
+    await t.rejects(startSandbox({ dir: wanted }))
+    t.strictSame(await readdir(dir), ['file'])
+  }
+  // Node's own recursive mkdir never ends there.
+  if (process.platform === 'linux') await t.rejects(startSandbox({ dir: '/proc/x' }), /ENOENT/)
+})
+
 t.test('a name cannot lead out of the folder', async t => {
   const sandbox = await boot(t)
   const asset = sandbox.createAsset({ name: '../../e\u0000vil.mp4', filetype: 'video/mp4' })
