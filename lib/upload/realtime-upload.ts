@@ -114,7 +114,7 @@ export class RealtimeUpload extends Writable {
     const { bytes, parts } = this.#splitter
     const { assetId } = this.#options
     if (parts === 0) {
-      const message = `The stream ended without a byte, and Frame.io cannot hold an empty file; asset ${assetId} stays as it was created`
+      const message = `The stream ended without a byte, and Frame.io cannot hold an empty file: asset ${assetId} holds nothing`
       callback(new RealtimeUploadError('ERR_EMPTY_STREAM', message, { assetId }))
       return
     }
