@@ -38,6 +38,9 @@ t.test('of a refusal nothing is left: no folder, no asset', async t => {
     [asset, { FRAMEIO_TOKEN: 'two words' }],
     [asset, { FRAMEIO_TOKEN: '' }],
     [toNew, { http_proxy: 'ftp://proxy:1' }],
+    [[...toNew, '--producer-log', 'log', '--', 'true'], { http_proxy: 'ftp://proxy:1' }],
+    [[...local('taken'), ...name, '--producer-log', 'log', '--', 'true']],
+    [[...asset, '--token-file', 'none', '--producer-log', 'log', '--', 'true']],
   ]
   if (process.platform === 'linux') {
     for (const dir of ['/proc/x', '/proc/x/y', '/dev/null/x'])

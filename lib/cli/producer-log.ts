@@ -2,7 +2,14 @@
  * The file that keeps what a producer writes to its stderr, as it came. It never costs the take: of
  * a disk that is full, or too slow, there is one word, and what cannot be kept is not.
  */
-import { createWriteStream, openSync, type WriteStream } from 'node:fs'
+import {
+  createWriteStream,
+  existsSync,
+  openSync,
+  rmSync,
+  statSync,
+  type WriteStream,
+} from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 import { UsageError } from './usage.ts'
 
@@ -15,6 +22,8 @@ export class ProducerLog {
   readonly #file: string
   readonly #stream: WriteStream
   readonly #onMissing: (text: string) => void
+  /** Is it of our own making? */
+  readonly #isNew: boolean
   #isTold = false
 
   /**
@@ -26,6 +35,7 @@ export class ProducerLog {
   constructor(file: string, onMissing: (text: string) => void) {
     this.#file = file
     this.#onMissing = onMissing
+    this.#isNew = !existsSync(file)
     this.#stream = createWriteStream(file, { fd: openToAdd(file) })
     this.#stream.on('error', ({ message }) => this.#tell(`cannot be written any more: ${message}`))
   }
@@ -34,6 +44,13 @@ export class ProducerLog {
     if (!this.#stream.writable) return
     if (this.#stream.writableLength < MOST_WAITING) this.#stream.write(chunk)
     else this.#tell('cannot be written as fast as the producer speaks: some of it is missing')
+  }
+
+  /** For a take that never began: leaves no file behind that was not there before. */
+  async withdraw(): Promise<void> {
+    await this.close()
+    const size = statSync(this.#file, { throwIfNoEntry: false })?.size
+    if (this.#isNew && size === 0) rmSync(this.#file)
   }
 
   /** Waits until all is in the file, but not for ever. */

@@ -114,7 +114,8 @@ export class Recording {
 
   /** Keeps what is still to be kept of the producer's words. */
   async close(): Promise<void> {
-    await this.#log?.close()
+    if (this.hasBegun) await this.#log?.close()
+    else await this.#log?.withdraw()
   }
 
   #listen(child: ChildProcess): void {
