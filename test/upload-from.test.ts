@@ -878,20 +878,13 @@ t.test('arguments that make no sense are told by name', async t => {
   const call = uploadFrom as (...args: unknown[]) => Promise<unknown>
   const child = spawn('true', { stdio: 'ignore' })
   const plain = 'a string without null bytes'
+  const kinds =
+    'a stream, a Blob, bytes or what gives them piece by piece, a ChildProcess, { command, args } or { fd }'
   for (const [args, message] of [
     [[], 'upload must be a RealtimeUpload; received undefined'],
-    [
-      [null, upload],
-      'source must be a Readable, a ChildProcess, { command, args } or { fd }; received null',
-    ],
-    [
-      ['ffmpeg', upload],
-      "source must be a Readable, a ChildProcess, { command, args } or { fd }; received 'ffmpeg'",
-    ],
-    [
-      [{ args: ['-c', 'x'] }, upload],
-      'source must be a Readable, a ChildProcess, { command, args } or { fd }; received an object (Object)',
-    ],
+    [[null, upload], `source must be ${kinds}; received null`],
+    [['ffmpeg', upload], `source must be ${kinds}; received 'ffmpeg'`],
+    [[{ args: ['-c', 'x'] }, upload], `source must be ${kinds}; received an object (Object)`],
     [
       [child, upload],
       'source must be a ChildProcess whose stdout is a pipe; received an object (ChildProcess)',

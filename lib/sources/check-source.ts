@@ -19,24 +19,68 @@ import {
   take,
   takeIfGiven,
 } from '../checks.ts'
+import { isDecoded, UNDECODED } from '../upload/decoded.ts'
+import { bytesOf } from './chunk.ts'
 import type { Producer } from './producer.ts'
-import type { Descriptor, Source } from './source.ts'
+import { isPulled, isStream, isWebStream, type StreamLike, type WebStream } from './shapes.ts'
+import type { Descriptor } from './source.ts'
 
 /** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` */
 export const checkSource = (source: unknown): void => {
-  if (source instanceof Readable) return
   const isObject = typeof source === 'object' && source !== null
   if (source instanceof ChildProcess) checkChild(source)
+  else if (isStream(source)) checkStream(source)
+  else if (isWebStream(source)) checkWebStream(source)
+  else if (Array.isArray(source)) checkList(source)
+  else if (isPulled(source)) return
   else if (isObject && 'fd' in source) checkDescriptor(source)
   else if (isObject && 'command' in source) checkProducer(source)
-  else throw invalid('source', source, 'a Readable, a ChildProcess, { command, args } or { fd }')
+  else throw invalid('source', source, SOURCES)
 }
+
+const SOURCES =
+  'a stream, a Blob, bytes or what gives them piece by piece, a ChildProcess, { command, args } or { fd }'
 
 const checkChild = (child: ChildProcess): void => {
   if (!child.stdout) throw invalid('source', child, 'a ChildProcess whose stdout is a pipe')
   // Node throws away what nobody had asked for when a child ends.
   if (child.exitCode !== null || child.signalCode !== null) {
     throw invalid('source', child, 'a ChildProcess that has not ended: what it wrote is gone')
+  }
+  if (child.stdout.readableDidRead) {
+    throw invalid('source', child, 'a ChildProcess of which nobody has read the stdout')
+  }
+  checkStream(child.stdout)
+}
+
+const checkStream = (stream: StreamLike): void => {
+  if (isDecoded(stream)) throw invalid('source', stream, UNDECODED)
+  // One of Node's that failed says why when it is read; others have said so once, unheard.
+  if (stream instanceof Readable && stream.errored) return
+  const { readable, readableEnded, destroyed, _readableState } = stream
+  const hasEnded = readableEnded === true || _readableState?.endEmitted === true
+  if (!hasEnded && destroyed !== true && readable !== false) return
+  const received = hasEnded
+    ? 'one that has ended'
+    : destroyed
+      ? 'one that was destroyed'
+      : undefined
+  throw refusal('source', received ?? 'one that is not readable', 'a stream that can still be read')
+}
+
+const checkWebStream = (stream: WebStream): void => {
+  const isRead = Readable.isDisturbed(stream as unknown as Readable)
+  if (!stream.locked && !isRead) return
+  const received = isRead ? 'one that was read before' : 'one that is locked'
+  throw refusal('source', received, 'a ReadableStream that nobody else reads')
+}
+
+/** Of bytes alone: the name of a program and its arguments would be uploaded as a text. */
+const checkList = (chunks: readonly unknown[]): void => {
+  for (const [index, chunk] of chunks.entries()) {
+    if (bytesOf(chunk)) continue
+    const received = chunk === null ? 'null' : `a value of type ${typeof chunk}`
+    throw refusal(`source[${index}]`, received, 'bytes: of a text, Buffer.from(text)')
   }
 }
 
@@ -136,4 +180,6 @@ const SPAWN: Readonly<Record<Exclude<keyof SpawnOptions, 'env'>, Rule<unknown>>>
 type SpawnOptions = NonNullable<Producer['options']>
 
 /** Fields of these names, of whatever kind. */
-type Unchecked<S extends Source | SpawnOptions> = { readonly [K in keyof S]?: unknown }
+type Unchecked<S extends Descriptor | Producer | SpawnOptions> = {
+  readonly [K in keyof S]?: unknown
+}

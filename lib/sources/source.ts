@@ -2,13 +2,16 @@
  * What can be uploaded, and how its bytes begin to flow.
  */
 import { ChildProcess } from 'node:child_process'
-import { Readable } from 'node:stream'
-import { invalid } from '../checks.ts'
+import type { Readable } from 'node:stream'
 import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { readDescriptor } from './descriptor.ts'
+import type { Outlet } from './outlet.ts'
 import { type Producer, startProducer } from './producer.ts'
 import { Program } from './program.ts'
+import { openPulled } from './pulled.ts'
+import { isPulled, isStream, type Pulled, type StreamLike } from './shapes.ts'
 import { endOfStream, sourceFailed } from './source-end.ts'
+import { endOf, openStream } from './streams.ts'
 
 /**
  * A pipe, a socket or a file that is open for reading, such as 0, which is stdin. It belongs to the
@@ -19,12 +22,21 @@ export interface Descriptor {
   readonly fd: number
 }
 
-export type Source = Producer | Descriptor | ChildProcess | Readable
+/**
+ * What `uploadFrom` takes. What it is, is told by what it can do and not by its class.
+ *
+ * - a program to be started, or a descriptor: both cost a third of the processor time of streams
+ * - a `ChildProcess` that runs, of which nobody has read the stdout
+ * - a stream of Node's kind, whoever made it: `readable-stream`, `through2`, `archiver`, `streamx`,
+ *   `minipass`
+ * - a web `ReadableStream` that nobody else reads, such as the body of a `fetch`; a `Blob` or `File`
+ * - bytes in pieces: whatever can be iterated, asynchronously or not. An array must hold bytes alone
+ * - bytes that are all there: a `Buffer`, any other view, an `ArrayBuffer`
+ */
+export type Source = Producer | Descriptor | ChildProcess | StreamLike | Pulled
 
 /** A source whose bytes go to an upload. */
-export interface Flow {
-  /** Ends with the source, and with its error. */
-  readonly stream: Readable
+export interface Flow extends Outlet {
   /** Where the source is one. */
   readonly program: Program | undefined
   /** The program that was started here. */
@@ -33,25 +45,26 @@ export interface Flow {
 
 /** Lets the bytes of a source flow to the upload, which is not ended. */
 export const openSource = async (source: Source, upload: RealtimeUpload): Promise<Flow> => {
-  if (source instanceof Readable) {
-    if (source.readableObjectMode) pipeBytes(source, upload)
-    else source.pipe(upload, { end: false })
-    return { stream: source, program: undefined, started: undefined }
-  }
+  const plain = { program: undefined, started: undefined }
   if (source instanceof ChildProcess) {
-    const stdout = source.stdout as Readable
-    stdout.pipe(upload, { end: false })
-    return { stream: stdout, program: new Program(source), started: undefined }
+    const program = new Program(source)
+    return { ...plain, ...openStream(source.stdout as Readable, upload), program }
   }
-  if ('fd' in source) {
-    return { stream: openDescriptor(source, upload), program: undefined, started: undefined }
-  }
+  if (isStream(source)) return { ...plain, ...openStream(source, upload) }
+  if (isPulled(source)) return { ...plain, ...openPulled(source, upload) }
+  if ('fd' in source) return { ...plain, ...outletOf(openDescriptor(source, upload)) }
   let program: Program | undefined
   const { child, stdout } = await startProducer(source, upload, started => {
     program = new Program(started)
   })
-  return { stream: stdout, program, started: child }
+  return { ...outletOf(stdout), program, started: child }
 }
+
+/** Of a stream that writes to the upload by itself. */
+const outletOf = (stream: Readable): Outlet => ({
+  ended: endOf(stream),
+  cancel: () => void stream.destroy(),
+})
 
 const openDescriptor = ({ fd }: Descriptor, upload: RealtimeUpload): Readable => {
   try {
@@ -62,22 +75,7 @@ const openDescriptor = ({ fd }: Descriptor, upload: RealtimeUpload): Readable =>
 }
 
 /** Ends a source; a program that was started here gets a SIGTERM. */
-export const stop = ({ stream, started }: Flow): void => {
-  stream.destroy()
+export const stop = ({ cancel, started }: Flow): void => {
+  cancel()
   started?.kill()
-}
-
-/**
- * What is no bytes ends the source: written to the upload it would be an error that nobody catches.
- * No stream stands in between, for destroying that would leave alone a source that is silent.
- */
-const pipeBytes = (source: Readable, upload: RealtimeUpload): void => {
-  source.on('data', (chunk: unknown) => {
-    if (typeof chunk !== 'string' && !(chunk instanceof Uint8Array)) {
-      source.destroy(invalid('source', chunk, 'a stream of bytes or strings'))
-    } else if (!upload.write(chunk)) {
-      source.pause()
-      upload.once('drain', () => source.resume())
-    }
-  })
 }

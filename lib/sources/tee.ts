@@ -10,6 +10,7 @@
 import { Transform, type Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { invalid, object, oneOf, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
+import { refuseDecoded } from '../upload/decoded.ts'
 import { checkUpload, type RealtimeUpload } from '../upload/realtime-upload.ts'
 import { whenUploaded } from './uploaded.ts'
 
@@ -89,6 +90,7 @@ export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform
       callback(error)
     },
   })
+  refuseDecoded(through)
   return copy ? through.resume() : through
 }
 

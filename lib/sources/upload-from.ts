@@ -4,8 +4,6 @@
  * the twelfth failed.
  */
 import type { ChildProcess } from 'node:child_process'
-import type { Readable } from 'node:stream'
-import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { aFunction, object, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
@@ -48,21 +46,31 @@ export interface UploadFromResult extends UploadResult {
 const LAST_CHANCE = 3_000
 
 /**
- * Uploads everything from a source. The source is a program to be started, or a file descriptor,
- * which both are read at a third of the processor time that streams take; a `ChildProcess` that
- * runs, of which nobody has read the stdout; or any `Readable`.
+ * Uploads everything from a source: a program to be started, or a file descriptor, which both are
+ * read at a third of the processor time that streams take; a `ChildProcess` that runs; any stream of
+ * Node's kind; a web `ReadableStream`; a `Blob`; or bytes in pieces, from whatever can be iterated.
+ * See {@link Source}.
+ *
+ * Chunks are bytes however they are held (`Buffer`, `Uint8Array`, any other view, `ArrayBuffer`), or
+ * strings, which become UTF-8; but a stream that was told to decode text (`setEncoding`) is refused,
+ * for its bytes are not those that came. While the upload's memory is full the source is held: of
+ * what is iterated the next chunk is asked for once the one before was copied.
  *
  * @example
  * const { source } = await uploadFrom({ command: 'ffmpeg', args }, upload)
  * if (!source.ok) console.error('The recording may be cut short:', source.stderr)
  *
+ * @example
+ * await uploadFrom((await fetch(url)).body, upload)
+ *
  * @returns once Frame.io has every byte and a program has ended
  * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
  *   failed before its first byte, or `onSourceFailure` says `'abort'`: of what a program said the
  *   message has the line that tells most, and `stderr` the last lines, also with `ERR_EMPTY_STREAM`.
- *   The source is destroyed then, an `{ fd }` closed, and a program that was started here gets a
- *   SIGTERM. `ERR_INVALID_OPTION` where an argument is wrong: then the source stays as it is. In
- *   every case the upload is over
+ *   The source is destroyed then (a web stream and an iterator are cancelled), an `{ fd }` closed, and
+ *   a program that was started here gets a SIGTERM. `ERR_INVALID_OPTION` where an argument is wrong,
+ *   or the source is one that has ended, was destroyed, is locked, or decodes text: then it stays as
+ *   it is. In every case the upload is over
  * @throws {AbortError} where the signal of the upload aborts, also when the upload has finished
  *   and its program goes on
  */
@@ -79,11 +87,11 @@ export const uploadFrom = async (
     const onFailure = checkOptions(options)
     checkSource(source)
     flow = await openSource(source, upload)
-    const { stream, program, started } = flow
+    const { ended, program, started } = flow
     // Whatever fails first is told: the upload, or a callback.
     const going = Promise.all([uploaded, started && tellOf(started, options.onStart)])
     // Not for the end of the source when the upload fails: some cannot be cut off amid a read.
-    const error = await unlessFailed(going, errorOf(stream))
+    const error = await unlessFailed(going, ended)
     const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
     // A program may have more to do after its stdout: where it cannot matter it is not waited for.
     const end = onFailure === 'finalise' ? undefined : await unlessFailed(going, ending)
@@ -142,13 +150,6 @@ const decide = async (onFailure: OnFailure, end: SourceEnd) =>
 /** spawn reports a missing program in the next tick: until then a listener misses nothing. */
 const tellOf = async (program: ChildProcess, onStart: UploadFromOptions['onStart']) =>
   onStart?.(program)
-
-/** The error that a stream ends with; undefined where all of it came. */
-const errorOf = (stream: Readable): Promise<Error | undefined> =>
-  finished(stream, { writable: false }).then(
-    () => undefined,
-    error => error,
-  )
 
 const checkOptions = (options: UploadFromOptions): OnFailure => {
   object('options', options)

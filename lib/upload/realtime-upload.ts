@@ -5,6 +5,7 @@ import { Writable } from 'node:stream'
 import { invalid } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { followSignal } from '../net/signals.ts'
+import { refuseDecoded } from './decoded.ts'
 import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
 import { memoryHome } from './home.ts'
@@ -62,6 +63,7 @@ export class RealtimeUpload extends Writable {
     const resolved = resolveUploadOptions(options)
     const { limits, integrity, signal } = resolved
     super({ highWaterMark: 64 * 2 ** 10 })
+    refuseDecoded(this)
     this.#options = resolved
     const listener: TransferListener = {
       onStored: ({ number, size }, { attempts }) => {

@@ -1,0 +1,91 @@
+/**
+ * Streams of Node's kind, whoever made them: they push, and are paused while the upload is full.
+ */
+import type { EventEmitter } from 'node:events'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
+import { setImmediate } from 'node:timers/promises'
+import { invalid } from '../checks.ts'
+import type { RealtimeUpload } from '../upload/realtime-upload.ts'
+import { bytesOf, chunkOf } from './chunk.ts'
+import { failureOf, type Outlet } from './outlet.ts'
+import type { StreamLike } from './shapes.ts'
+
+export const openStream = (stream: StreamLike, upload: RealtimeUpload): Outlet => {
+  const cancel = (error?: Error) => {
+    try {
+      stream.destroy?.(error)
+    } catch {} // Its maker's fault, and no reason to keep the upload.
+  }
+  // Of all ways this one alone minds those who read the same stream beside the upload.
+  if (stream instanceof Readable && !stream.readableObjectMode) {
+    stream.pipe(upload, { end: false })
+    return { ended: endOf(stream), cancel }
+  }
+  const ended = Promise.race([pour(stream, upload, cancel), endOf(stream)])
+  return { ended, cancel }
+}
+
+/** Resolves once all of it came, or to the error that it failed with. */
+export const endOf = (stream: StreamLike): Promise<Error | undefined> =>
+  stream instanceof Readable
+    ? finished(stream, { writable: false }).then(() => undefined, failureOf)
+    : endOfOther(stream)
+
+/** What streams of other makers have to say of their end, and how they say it. */
+const endOfOther = async (stream: StreamLike): Promise<Error | undefined> => {
+  const events = stream as unknown as EventEmitter
+  let isCut = false
+  let reason: unknown
+  events.once('end', () => {
+    isCut = stream.destroyed === true
+  })
+  events.once('error', error => {
+    reason = error
+  })
+  try {
+    const end = finished(stream as Readable, { writable: false })
+    // minipass says by its promise alone that it was destroyed without an error.
+    await Promise.race(stream.promise ? [end, stream.promise()] : [end])
+    if (!isCut) return undefined
+    // readable-stream 2 ends when it is destroyed, as if all of it had come, and tells why afterwards.
+    await setImmediate()
+    return failureOf(reason ?? new Error('The stream was destroyed before its end'))
+  } catch (error) {
+    return failureOf(error)
+  }
+}
+
+/**
+ * Writes what comes. What is no bytes ends the source, and is what this resolves to: written to the
+ * upload it would be an error that nobody catches. No stream stands in between, for destroying that
+ * would leave alone a source that is silent.
+ */
+const pour = (stream: StreamLike, upload: RealtimeUpload, cancel: (error: Error) => void) =>
+  new Promise<Error>(resolve => {
+    // A stream of bytes that gives text was told to decode it, even where it does not say so.
+    const mayBeText = !stream._readableState || stream._readableState.objectMode === true
+    const [take, rule] = mayBeText
+      ? [chunkOf, 'a stream of bytes or strings']
+      : [bytesOf, 'a stream of bytes']
+    let isHeld = false
+    let isOver = false
+    const events = stream as unknown as EventEmitter
+    events.on('data', (value: unknown) => {
+      if (isOver) return
+      const chunk = take(value)
+      if (chunk === undefined) {
+        isOver = true
+        const error = invalid('source', value, rule)
+        resolve(error)
+        cancel(error)
+      } else if (!upload.write(chunk) && !isHeld) {
+        isHeld = true
+        stream.pause?.()
+        upload.once('drain', () => {
+          isHeld = false
+          stream.resume?.()
+        })
+      }
+    })
+  })
