@@ -3,7 +3,17 @@ import { adviceOn, causesOf, messageOf } from '../lib/cli/failures.ts'
 import { FLAGS, flagOf, readFlags } from '../lib/cli/flags.ts'
 import { HELP } from '../lib/cli/help.ts'
 import { Rates } from '../lib/cli/rates.ts'
-import { readExpect, readSize, readTime, showSize, showTime } from '../lib/cli/units.ts'
+import { alike } from '../lib/cli/suggest.ts'
+import {
+  exactSize,
+  integerWithin,
+  readExpect,
+  readSize,
+  readTime,
+  showSize,
+  showTime,
+  within,
+} from '../lib/cli/units.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
 import { resolveUploadOptions } from '../lib/upload/options.ts'
 
@@ -20,13 +30,18 @@ t.test('sizes', async t => {
     ['7kB', 7_000],
     ['7KiB', 7_168],
     ['9B', 9],
+    ['7K', 7_168],
+    ['16M', 16 * 2 ** 20],
+    ['16 m', 16 * 2 ** 20],
+    ['5G', 5 * 2 ** 30],
+    ['5t', 5 * 2 ** 40],
   ] as const) {
     t.equal(readSize('--x', text), size, text)
   }
   for (const text of [
     '',
     'MiB',
-    '1M',
+    '1P',
     '1.MiB',
     '-1MiB',
     '1e3',
@@ -36,6 +51,72 @@ t.test('sizes', async t => {
     '1constructor',
   ]) {
     t.throws(() => readSize('--x', text), { message: /^--x must be a size such as/ }, text)
+  }
+})
+
+t.test('a bound is told in what was typed, rounded so that it can be typed', async t => {
+  const MB5 = within(readSize, 5 * 2 ** 20, 5 * 2 ** 30)
+  t.equal(MB5('--x', '5.25MB'), 5_250_000)
+  for (const [text, message] of [
+    ['5MB', 'at least 5MiB (5.25MB); received 5MB (5,000,000 bytes)'],
+    ['5000 kB', 'at least 5MiB (5.25MB); received 5000 kB (5,000,000 bytes)'],
+    ['1B', 'at least 5MiB; received 1B (1 byte)'],
+    ['0', 'at least 5MiB; received 0'],
+    ['5242879', 'at least 5MiB; received 5242879'],
+    ['4m', 'at least 5MiB; received 4m (4,194,304 bytes)'],
+    ['6GiB', 'at most 5GiB; received 6GiB (6,442,450,944 bytes)'],
+    ['6GB', 'at most 5GiB (5.36GB); received 6GB (6,000,000,000 bytes)'],
+    ['1TB', 'at most 5GiB (5.36GB); received 1TB (1,000,000,000,000 bytes)'],
+  ] as const) {
+    t.throws(
+      () => MB5('--x', text),
+      { name: 'UsageError', message: `--x must be ${message}` },
+      text,
+    )
+  }
+  t.throws(() => within(readSize, 1, 999)('--x', '1K'), {
+    message: /at most 999 bytes; received 1K/,
+  })
+  t.strictSame([0, 1, 999, 1_024, 1_025, 3 * 2 ** 30].map(exactSize), [
+    ...['0 bytes', '1 byte', '999 bytes', '1KiB', '1,025 bytes', '3GiB'],
+  ])
+})
+
+t.test('whole numbers', async t => {
+  const lanes = integerWithin(1, 1_000)
+  t.equal(lanes('--x', '7'), 7)
+  for (const text of ['many', '', '0', '1001', '1.5', '-1', '1e2', '0x10']) {
+    const message = `--x must be an integer from 1 to 1000; received '${text}'`
+    t.throws(() => lanes('--x', text), { name: 'UsageError', message }, text)
+  }
+})
+
+t.test('what may have been meant by an option that there is none of', async t => {
+  const names = [
+    ...['asset', 'parent', 'name', 'filetype', 'part-size', 'memory', 'max-size', 'expect'],
+    ...['concurrency', 'sandbox', 'wait', 'json', 'quiet', 'verbose', 'help', 'version'],
+  ]
+  for (const [typed, ...meant] of [
+    ['partsize', 'part-size'],
+    ['partSize', 'part-size'],
+    ['PART_SIZE', 'part-size'],
+    ['part-sise', 'part-size'],
+    ['prat-size', 'part-size'],
+    ['part', 'part-size'],
+    ['par', 'parent', 'part-size'],
+    ['p', 'parent', 'part-size'],
+    ['assets', 'asset'],
+    ['size', 'part-size', 'max-size'],
+    ['type', 'filetype'],
+    ['filename', 'name'],
+    ['expected-size', 'expect'],
+    ['quite', 'quiet'],
+    ['jsno', 'json'],
+    ['xx'],
+    ['crf'],
+    [''],
+  ] as const) {
+    t.strictSame(alike(typed, names), meant, typed)
   }
 })
 
@@ -109,6 +190,11 @@ t.test('a message names the option that it is about as a flag, and nothing else'
   t.match(say({ stallTimeout: 0 }), /^stallTimeout must be a positive number/)
   const tooMuch = new RealtimeUploadError('ERR_STREAM_TOO_LARGE', 'at most maxSize (4) bytes')
   t.equal(messageOf(tooMuch), 'at most --max-size (4) bytes')
+  const more = 'at most maxSize (1073741824) bytes; received 1073742000 so far'
+  t.equal(
+    messageOf(new RealtimeUploadError('ERR_STREAM_TOO_LARGE', more)),
+    'at most --max-size (1GiB); received 1,073,742,000 bytes so far',
+  )
   const words = 'ffmpeg said: partSize and baseUrl must be'
   t.equal(messageOf(new RealtimeUploadError('ERR_SOURCE_FAILED', words)), words)
   t.equal(messageOf(new Error('assetId')), 'assetId')

@@ -3,7 +3,7 @@
  */
 import mime from 'mime'
 import type { RealtimeUploadOptions } from '../upload/options.ts'
-import { readFlags, type Values } from './flags.ts'
+import { readFlags, strayFlagIn, type Values } from './flags.ts'
 import { UsageError } from './usage.ts'
 
 export interface Settings {
@@ -47,6 +47,17 @@ export const readArguments = (argv: readonly string[]): Settings | 'help' | 'ver
   const values = readFlags(own)
   if (values.help) return 'help'
   if (values.version) return 'version'
+  try {
+    return settingsOf(values, producer)
+  } catch (error) {
+    const flag = strayFlagIn(producer?.slice(1) ?? [])
+    if (flag === undefined || !(error instanceof UsageError)) throw error
+    const hint = `${flag} behind -- is for the program; if it is meant for this command, put it before`
+    throw new UsageError(`${error.message}\n  ${hint}`)
+  }
+}
+
+const settingsOf = (values: Values, producer: Settings['producer']): Settings => {
   checkTarget(values)
   const producerLog = values['producer-log']
   if (producerLog !== undefined && !producer) {
@@ -89,7 +100,7 @@ const cutProducer = (argv: readonly string[]): [string[], Settings['producer']] 
   const at = argv.indexOf('--')
   if (at < 0) return [[...argv], undefined]
   const [command, ...args] = argv.slice(at + 1)
-  if (command === undefined) throw new UsageError('-- must be followed by a program to run')
+  if (!command) throw new UsageError('-- must be followed by a program to run')
   return [argv.slice(0, at), [command, ...args]]
 }
 
@@ -110,7 +121,8 @@ const checkTarget = ({ asset, parent, name, extension, device, sandbox, ...rest 
     const account = { asset, parent, device, 'base-url': baseUrl, 'token-file': tokenFile }
     const stranger = Object.entries(account).find(([, value]) => value !== undefined)
     if (stranger) throw new UsageError(`--${stranger[0]} has no meaning with --sandbox`)
-    if (named === undefined) throw new UsageError('--sandbox needs --name FILE')
+    if (named === undefined)
+      throw new UsageError('--sandbox needs --name FILE, or --extension .EXT')
     return
   }
   if (asset !== undefined) {

@@ -3,6 +3,8 @@
  */
 import { type ErrorCode, RealtimeUploadError } from '../errors.ts'
 import { flagOf } from './flags.ts'
+import { whyNotStarted } from './not-started.ts'
+import { withSizes } from './units.ts'
 
 /** What to do about it, by code. */
 const ADVICE: Partial<Record<ErrorCode, string>> = {
@@ -46,8 +48,11 @@ export const certificateAdvice = (error: unknown): string | undefined => {
 export const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   if (!(error instanceof RealtimeUploadError)) return error.message
-  const { message, option = error.code === 'ERR_STREAM_TOO_LARGE' ? 'maxSize' : '' } = error
-  return message.replace(option, flagOf(option) ?? option)
+  if (error.code === 'ERR_SOURCE_FAILED') return whyNotStarted(error) ?? error.message
+  const isTooLarge = error.code === 'ERR_STREAM_TOO_LARGE'
+  const { message, option = isTooLarge ? 'maxSize' : '' } = error
+  const text = message.replace(option, flagOf(option) ?? option)
+  return isTooLarge ? withSizes(text) : text
 }
 
 /** The errors underneath, one a line. */

@@ -2,11 +2,15 @@
  * The flags of the command, in the order of the help. Parsing, the help and the messages of the library
  * in the command's words are all made from this one list.
  */
-import { parseArgs } from 'node:util'
-import { readExpect, readSize, readTime } from './units.ts'
+import { MEMORY_LIMIT } from '../frameio/memory-limit.ts'
+import { LIMITS } from '../frameio/protocol.ts'
+import { parse } from './parse.ts'
+import { exactSize, integerWithin, readExpect, readSize, readTime, within } from './units.ts'
 import { UsageError } from './usage.ts'
 
-interface Flag {
+const { minPartSize, maxPartSize, maxFilesize } = LIMITS
+
+export interface Flag {
   readonly name: string
   readonly short?: string
   /** What the help calls its value, in brackets if it may be left out. Without one it is a switch. */
@@ -19,10 +23,19 @@ interface Flag {
   readonly read?: (flag: string, text: string) => unknown
 }
 
-const asTyped = (_flag: string, text: string): string => text
+/** Of a container's share the bytes are no matter. */
+const inMiB = (bytes: number) => Math.floor(bytes / 2 ** 20) * 2 ** 20
 
-/** The library has the rule for it. */
-const aNumber = (_flag: string, text: string): number => Number(text)
+/** Often a variable that is not set. The library has the rules for the rest. */
+const asTyped = (flag: string, text: string): string => {
+  if (text !== '') return text
+  throw new UsageError(`${flag} must not be empty: is a variable not set?`)
+}
+
+const asExtension = (flag: string, text: string): string => {
+  if (/^\../.test(text)) return text
+  throw new UsageError(`${flag} must begin with its dot, such as .mp4; received '${text}'`)
+}
 
 const oneOf =
   <T extends string>(...words: readonly T[]) =>
@@ -54,7 +67,7 @@ export const FLAGS = [
     option: 'assetName',
     read: asTyped,
   },
-  { name: 'extension', value: '.EXT', help: 'create it unnamed', read: asTyped },
+  { name: 'extension', value: '.EXT', help: 'create it unnamed', read: asExtension },
   {
     name: 'device',
     value: 'VERSION',
@@ -71,32 +84,32 @@ export const FLAGS = [
   {
     name: 'part-size',
     value: 'SIZE',
-    help: 'smallest part, from 5MiB (5MiB)',
+    help: `smallest part, from ${exactSize(minPartSize)} (${exactSize(minPartSize)})`,
     option: 'partSize',
-    read: readSize,
+    read: within(readSize, minPartSize, maxPartSize),
   },
   {
     name: 'memory',
     value: 'SIZE',
-    help: 'held for parts at most (256MiB)',
+    help: `held for parts at most (${exactSize(inMiB(MEMORY_LIMIT))})`,
     option: 'memoryLimit',
-    read: readSize,
+    read: within(readSize, 1, Number.MAX_SAFE_INTEGER),
   },
   {
     name: 'max-size',
     value: 'SIZE',
-    help: 'refuse more (5TiB)',
+    help: `refuse more (${exactSize(maxFilesize)})`,
     option: 'maxSize',
-    read: readSize,
+    read: within(readSize, 1, maxFilesize),
   },
   {
     name: 'expect',
     value: 'SIZE',
     help: 'likely size, or 12h@50Mbit/s: a hint, and no limit',
     option: 'expectedSize',
-    read: readExpect,
+    read: within(readExpect, 1, maxFilesize),
   },
-  { name: 'concurrency', value: 'N', help: 'PUTs at once (4)', read: aNumber },
+  { name: 'concurrency', value: 'N', help: 'PUTs at once (4)', read: integerWithin(1, 1_000) },
   { name: 'integrity', value: 'md5', help: 'let S3 check every part', read: oneOf('md5') },
   {
     name: 'give-up-after',
@@ -122,7 +135,7 @@ export const FLAGS = [
     name: 'sandbox',
     value: '[DIR]',
     help: 'upload to a local Frame.io that keeps its files in DIR',
-    read: asTyped,
+    read: (_flag, text: string) => text,
   },
   { name: 'no-check', help: 'do not ask for the asset before the take' },
   { name: 'wait', help: 'until Frame.io says that the asset is uploaded' },
@@ -163,36 +176,24 @@ export type Values = {
  * @throws {UsageError}
  */
 export const readFlags = (argv: readonly string[]): Values => {
-  const given = parse(argv)
+  const given = parse(argv, ALL)
   // Who asks for help need not have got all else right.
-  const isQuestion = given.help || given.version
-  const values = ALL.filter(({ read }) => !(isQuestion && read)).map(({ name, read }) => {
-    const value = given[name]
-    return [name, typeof value === 'string' ? read?.(`--${name}`, value) : value]
-  })
-  return Object.fromEntries(values.filter(([, value]) => value !== undefined))
+  const isQuestion = given.has('help') || given.has('version')
+  const values = ALL.filter(({ name, read }) => given.has(name) && !(isQuestion && read)).map(
+    ({ name, read }) => {
+      const value = given.get(name)
+      return [name, typeof value === 'string' ? read?.(`--${name}`, value) : value]
+    },
+  )
+  return Object.fromEntries(values)
 }
 
-const parse = (argv: readonly string[]): Record<string, string | boolean | undefined> => {
-  const options = Object.fromEntries(
-    ALL.map(({ name, short, value }) => [
-      name,
-      { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) } as const,
-    ]),
-  )
-  // parseArgs knows no value that may be left out.
-  const mayBeBare = ALL.filter(({ value }) => value?.startsWith('[')).map(({ name }) => `--${name}`)
-  const args = argv.map((arg, at) => {
-    const next = argv[at + 1]
-    const isBare = mayBeBare.includes(arg) && (next === undefined || next.startsWith('-'))
-    return isBare ? `${arg}=` : arg
-  })
-  try {
-    return parseArgs({ args, options, strict: true, allowPositionals: false }).values
-  } catch (error) {
-    throw new UsageError((error as Error).message)
-  }
-}
+/** Says where to upload to: without it a line makes no sense. */
+const TARGET = ['asset', 'parent', 'name', 'extension', 'device', 'filetype', 'sandbox']
+
+/** Of a program's arguments the first that may have been meant for us. */
+export const strayFlagIn = (argv: readonly string[]): string | undefined =>
+  argv.find(arg => TARGET.some(name => arg === `--${name}` || arg.startsWith(`--${name}=`)))
 
 /** How an option of the library is given to the command, such as `--part-size`, if it can be. */
 export const flagOf = (option: string): string | undefined => {

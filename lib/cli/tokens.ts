@@ -12,6 +12,7 @@ import type { Readable } from 'node:stream'
 import { RealtimeUploadError } from '../errors.ts'
 import type { RefreshingToken, Token } from '../frameio/token.ts'
 import type { Settings } from './arguments.ts'
+import { checkBearer } from './bearer.ts'
 import type { Secrets } from './secrets.ts'
 import { UsageError } from './usage.ts'
 
@@ -33,6 +34,7 @@ export const tokensOf = async (
     throw new UsageError('There is no token: set FRAMEIO_TOKEN, or give --token-file FILE')
   }
   secrets.keep(FRAMEIO_TOKEN)
+  checkBearer('FRAMEIO_TOKEN', FRAMEIO_TOKEN)
   return { first: FRAMEIO_TOKEN, renewing: FRAMEIO_TOKEN }
 }
 
@@ -48,6 +50,7 @@ const tokensIn = async (file: string, isStdinFree: boolean, secrets: Secrets): P
     throw new UsageError(`--token-file cannot be read: ${error.message}`)
   })
   let { token } = first
+  checkBearer(file, token)
   const renew = async (refused?: string) => {
     if (token !== refused) return token
     if (!first.isFile) throw usedUp(file)

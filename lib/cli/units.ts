@@ -5,9 +5,14 @@ import { UsageError } from './usage.ts'
 
 type Units = Readonly<Record<string, number>>
 
+/** A letter alone counts by 1,024, as it does in `dd`, `head`, `split` and most of their kind. */
 const SIZES: Units = {
   '': 1,
   b: 1,
+  k: 2 ** 10,
+  m: 2 ** 20,
+  g: 2 ** 30,
+  t: 2 ** 40,
   kb: 1e3,
   mb: 1e6,
   gb: 1e9,
@@ -41,17 +46,39 @@ const RATES: Units = {
   'GiB/s': 2 ** 30,
 }
 
-/** Bytes, of text such as `16MiB`, `500MB` or `1GiB`. */
+/** Bytes, of text such as `16M`, `500MB` or `1GiB`. */
 export const readSize = (flag: string, text: string): number => {
   const size = amountOf(text, unitOf(SIZES))
   return Math.round(take(flag, text, size, 'a size such as 16MiB, 500MB or 1GiB'))
 }
+
+/** A reader of bytes that must be so many at least and at most. */
+export const within =
+  (read: (flag: string, text: string) => number, low: number, high: number) =>
+  (flag: string, text: string): number => {
+    const bytes = read(flag, text)
+    if (bytes >= low && bytes <= high) return bytes
+    const bound =
+      bytes < low
+        ? `at least ${boundIn(text, low, 'up')}`
+        : `at most ${boundIn(text, high, 'down')}`
+    throw new UsageError(`${flag} must be ${bound}; received ${asReceived(text, bytes)}`)
+  }
 
 /** Milliseconds, of text such as `90s`, `10m` or `2h`; Infinity of `never`. */
 export const readTime = (flag: string, text: string): number => {
   const time = text === 'never' ? Number.POSITIVE_INFINITY : amountOf(text, unitOf(TIMES))
   return take(flag, text, time, 'a time such as 90s, 10m, 2h or never')
 }
+
+/** A reader of a whole number that must be so much at least and at most. */
+export const integerWithin =
+  (low: number, high: number) =>
+  (flag: string, text: string): number => {
+    const value = /^\d+$/.test(text) ? Number(text) : undefined
+    const isWithin = value !== undefined && value >= low && value <= high
+    return take(flag, text, isWithin ? value : undefined, `an integer from ${low} to ${high}`)
+  }
 
 /** Bytes, of a size or of a time at a rate: `250GiB`, `12h@50Mbit/s`. */
 export const readExpect = (flag: string, text: string): number => {
@@ -88,6 +115,38 @@ const take = (flag: string, text: string, value: number | undefined, rule: strin
   if (value !== undefined) return value
   throw new UsageError(`${flag} must be ${rule}; received '${text}'`)
 }
+
+/** A bound as it is, and by 1,000 where that was typed: rounded so that it can be typed as well. */
+const boundIn = (text: string, bytes: number, direction: 'up' | 'down'): string => {
+  const exact = exactSize(bytes)
+  const unit = (['TB', 'GB', 'MB', 'kB'] as const).find(name => bytes >= sizeOf(name))
+  if (unit === undefined || !/[kmgt]b$/i.test(text.trim())) return exact
+  const round = direction === 'up' ? Math.ceil : Math.floor
+  return `${exact} (${round((bytes / sizeOf(unit)) * 100) / 100}${unit})`
+}
+
+const sizeOf = (unit: string) => SIZES[unit.toLowerCase()] as number
+
+/** The library's counts of bytes, in a sentence of its own, as people read them. */
+export const withSizes = (text: string): string =>
+  text.replace(
+    /\((\d{4,})\) bytes; received (\d+)/,
+    (_, most, came) => `(${exactSize(Number(most))}); received ${countOf(Number(came))}`,
+  )
+
+/** As it was typed, and in bytes where that was not typed. */
+const asReceived = (text: string, bytes: number): string =>
+  /^\d*$/.test(text) ? text : `${text} (${countOf(bytes)})`
+
+/** Bytes in the largest unit that gives a whole number, as they may be typed: `5MiB`. */
+export const exactSize = (bytes: number): string => {
+  const unit = (['TiB', 'GiB', 'MiB', 'KiB'] as const).find(
+    name => bytes > 0 && bytes % sizeOf(name) === 0,
+  )
+  return unit === undefined ? countOf(bytes) : `${bytes / sizeOf(unit)}${unit}`
+}
+
+const countOf = (bytes: number) => `${bytes.toLocaleString('en')} ${bytes === 1 ? 'byte' : 'bytes'}`
 
 /** Bytes for people: `12.3 MiB`. */
 export const showSize = (bytes: number): string => {

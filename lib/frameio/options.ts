@@ -17,7 +17,8 @@ import {
 } from '../checks.ts'
 import { checkDispatcher } from '../net/http.ts'
 import { checkRetry, type Retry, type RetryOptions } from '../net/retry.ts'
-import { LIMITS, type Limits, limitsOf } from './protocol.ts'
+import { MEMORY_LIMIT } from './memory-limit.ts'
+import { type Limits, limitsOf } from './protocol.ts'
 import { checkTokenOption, type Token } from './token.ts'
 
 /** Use the Camera to Cloud paths (`/v2/devices/assets`) instead of the platform's. */
@@ -106,23 +107,11 @@ export const BASE_URL = 'https://api.frame.io'
 /** PUTs in flight over all uploads of a client, unless told otherwise. */
 export const DEFAULT_CAP = 64
 
-/**
- * The smaller of 256 MiB and a quarter of what the process may use, but at least two parts: a
- * container's limit would end the process, without a word.
- *
- * @param constrained bytes; 0, or more than any machine has, where there is no limit
- */
-export const defaultMemoryLimit = (constrained: number): number => {
-  const most = 256 * 2 ** 20
-  const share = constrained > 0 ? Math.floor(constrained / 4) : most
-  return Math.max(2 * LIMITS.minPartSize, Math.min(most, share))
-}
-
 export const DEFAULTS = {
   baseUrl: BASE_URL,
   retry: { giveUpAfter: 600_000, minDelay: 500, maxDelay: 30_000 },
   apiTimeout: 30_000,
-  memoryLimit: defaultMemoryLimit(process.constrainedMemory()),
+  memoryLimit: MEMORY_LIMIT,
   concurrency: DEFAULT_CAP,
   onRetry: () => {},
 }

@@ -1,0 +1,113 @@
+/**
+ * Arguments as options and their values. What makes no sense is refused in words that say what to
+ * type: those of Node's own parser speak to whoever wrote the command, not to whoever types it.
+ */
+import { parseArgs } from 'node:util'
+import mime from 'mime'
+import { alike } from './suggest.ts'
+import { UsageError } from './usage.ts'
+
+/** What is to be known of an option in order to find it. */
+export interface Known {
+  readonly name: string
+  readonly short?: string
+  /** What its value is called, in brackets if it may be left out; absent for a switch. */
+  readonly value?: string
+}
+
+/**
+ * The value of each option that was given, or true for a switch. The last one counts.
+ *
+ * @throws {UsageError}
+ */
+export const parse = (
+  argv: readonly string[],
+  known: readonly Known[],
+): ReadonlyMap<string, string | true> => {
+  const options = Object.fromEntries(
+    known.map(({ name, short, value }) => [
+      name,
+      { type: value === undefined ? 'boolean' : 'string', ...(short && { short }) } as const,
+    ]),
+  )
+  const args = withBare(argv, known)
+  const { tokens } = parseArgs({
+    args,
+    options,
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  })
+  const given = new Map<string, string | true>()
+  for (const token of tokens) {
+    const arg = argv[token.index] ?? ''
+    if (token.kind === 'positional') throw misplaced(token.value)
+    if (token.kind === 'option-terminator') continue
+    const option = known.find(({ name }) => name === token.name)
+    // A word with one dash is a row of letters to the parser.
+    if (!option || (/^-[^-]/.test(arg) && arg.length > 2)) throw unknown(arg, known)
+    given.set(option.name, readValue(option, token))
+  }
+  return given
+}
+
+/** The parser knows no value that may be left out. */
+const withBare = (argv: readonly string[], known: readonly Known[]): string[] => {
+  const mayBeBare = known
+    .filter(({ value }) => value?.startsWith('['))
+    .map(({ name }) => `--${name}`)
+  return argv.map((arg, at) => {
+    const next = argv[at + 1]
+    const isBare = mayBeBare.includes(arg) && (next === undefined || next.startsWith('-'))
+    return isBare ? `${arg}=` : arg
+  })
+}
+
+interface Given {
+  readonly rawName: string
+  readonly value?: string | undefined
+  readonly inlineValue?: boolean | undefined
+}
+
+const readValue = (
+  { name, value: wanted }: Known,
+  { value, inlineValue }: Given,
+): string | true => {
+  if (wanted === undefined) {
+    if (value === undefined) return true
+    throw new UsageError(`--${name} takes no value; received '${value}'`)
+  }
+  if (value === undefined) throw new UsageError(`--${name} needs a value: --${name} ${wanted}`)
+  if (!inlineValue && /^-./.test(value)) {
+    const meant = `if ${value} is meant: --${name}=${value}`
+    throw new UsageError(`--${name} needs a value, and ${value} looks like an option; ${meant}`)
+  }
+  return value
+}
+
+const EITHER = new Intl.ListFormat('en', { type: 'disjunction' })
+
+const unknown = (arg: string, known: readonly Known[]): UsageError => {
+  const [typed = ''] = arg.split('=')
+  const names = known.map(({ name }) => name)
+  const found = alike(typed.replace(/^-+/, ''), names).map(name => `--${name}`)
+  const hint =
+    found.length > 0
+      ? `: did you mean ${EITHER.format(found)}?`
+      : '; what is for the program to run stands behind -- and its name'
+  return new UsageError(`Unknown option '${typed}'${hint}`)
+}
+
+/** A file, a program, or what a shell made of a line. */
+const misplaced = (word: string): UsageError => {
+  const isMedia = /^(?:video|audio|image)\//.test(mime.getType(word) ?? '')
+  const hint =
+    word === ''
+      ? ': is a variable not set?'
+      : word === '-'
+        ? ': leave it out, what comes through stdin is read anyway'
+        : isMedia
+          ? `: to upload that file give it as the input: < ${word}`
+          : `: a program to run stands behind --: -- ${word}; a file is given as the input: < ${word}`
+  return new UsageError(`Unexpected argument '${word}'${hint}`)
+}
