@@ -1,5 +1,5 @@
 import t from 'tap'
-import { adviceOn, causesOf, messageOf } from '../lib/cli/failures.ts'
+import { adviceOn, causesOf, messageOf, warningOf } from '../lib/cli/failures.ts'
 import { FLAGS, flagOf, readFlags } from '../lib/cli/flags.ts'
 import { HELP } from '../lib/cli/help.ts'
 import { Rates } from '../lib/cli/rates.ts'
@@ -16,6 +16,7 @@ import {
 } from '../lib/cli/units.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
 import { resolveUploadOptions } from '../lib/upload/options.ts'
+import { notStreamable, partsOutgrowMemory } from '../lib/upload/warnings.ts'
 
 t.test('sizes', async t => {
   for (const [text, size] of [
@@ -195,6 +196,11 @@ t.test('a message names the option that it is about as a flag, and nothing else'
     messageOf(new RealtimeUploadError('ERR_STREAM_TOO_LARGE', more)),
     'at most --max-size (1GiB); received 1,073,742,000 bytes so far',
   )
+  t.equal(
+    warningOf(partsOutgrowMemory(129 * 2 ** 20, 2 ** 28)),
+    'Parts are now 129MiB, more than half of --memory (256MiB): up to 258MiB are held all the same, and PUTs hardly overlap any more',
+  )
+  t.equal(warningOf(notStreamable()), notStreamable().message)
   const words = 'ffmpeg said: partSize and baseUrl must be'
   t.equal(messageOf(new RealtimeUploadError('ERR_SOURCE_FAILED', words)), words)
   t.equal(messageOf(new Error('assetId')), 'assetId')

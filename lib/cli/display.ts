@@ -6,6 +6,7 @@ import { clearLine, cursorTo } from 'node:readline'
 import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 import type { RealtimeUpload } from '../upload/realtime-upload.ts'
+import { warningOf } from './failures.ts'
 import { Rates, type State } from './rates.ts'
 import type { Secrets } from './secrets.ts'
 import { showSize, showTime } from './units.ts'
@@ -67,7 +68,9 @@ export class Display {
       const { code } = error
       this.say('retry', text, { stage, partNumbers, attempt, delay, giveUpIn, code })
     })
-    upload.on('warning', ({ code, message }) => this.say('warning', message, { code }))
+    upload.on('warning', warning => {
+      this.say('warning', warningOf(warning), { code: warning.code })
+    })
     let holding: NodeJS.Timeout | undefined
     let isTold = false
     upload.on('stall', () => {

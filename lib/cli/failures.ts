@@ -2,6 +2,7 @@
  * What people are told when something failed: one sentence, and what to do about it.
  */
 import { type ErrorCode, RealtimeUploadError } from '../errors.ts'
+import type { UploadWarning } from '../upload/events.ts'
 import { flagOf } from './flags.ts'
 import { whyNotStarted } from './not-started.ts'
 import { withSizes } from './units.ts'
@@ -54,6 +55,12 @@ export const messageOf = (error: unknown): string => {
   const text = message.replace(option, flagOf(option) ?? option)
   return isTooLarge ? withSizes(text) : text
 }
+
+/** What an upload warns of, likewise. */
+export const warningOf = ({ code, message }: UploadWarning): string =>
+  code === 'PARTS_OUTGROW_MEMORY'
+    ? withSizes(message.replace('memoryLimit', flagOf('memoryLimit') ?? ''))
+    : message
 
 /** The errors underneath, one a line. */
 export const causesOf = (error: unknown): string[] =>

@@ -127,11 +127,10 @@ const boundIn = (text: string, bytes: number, direction: 'up' | 'down'): string 
 
 const sizeOf = (unit: string) => SIZES[unit.toLowerCase()] as number
 
-/** The library's counts of bytes, in a sentence of its own, as people read them. */
+/** A sentence of the library's, with its counts of bytes as people read them. */
 export const withSizes = (text: string): string =>
-  text.replace(
-    /\((\d{4,})\) bytes; received (\d+)/,
-    (_, most, came) => `(${exactSize(Number(most))}); received ${countOf(Number(came))}`,
+  text.replace(/\((\d{4,})\) bytes|(\d{4,})(?: bytes)?/g, (_, inBrackets, plain) =>
+    inBrackets === undefined ? exactSize(Number(plain)) : `(${exactSize(Number(inBrackets))})`,
   )
 
 /** As it was typed, and in bytes where that was not typed. */

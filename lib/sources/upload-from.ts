@@ -61,7 +61,8 @@ const LAST_CHANCE = 3_000
  * if (!source.ok) console.error('The recording may be cut short:', source.stderr)
  *
  * @example
- * await uploadFrom((await fetch(url)).body, upload)
+ * const { body } = await fetch(url)
+ * if (body) await uploadFrom(body, upload)
  *
  * @returns once Frame.io has every byte and a program has ended
  * @throws {RealtimeUploadError} what the upload fails with; `ERR_SOURCE_FAILED` where the source
