@@ -3,6 +3,7 @@
  * its processes.
  */
 import type { ChildProcess } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /** Windows has no groups of processes: there signals go to the program alone. */
@@ -32,11 +33,17 @@ export class ProcessGroup {
     return this.#leader.exitCode === null && this.#leader.signalCode === null
   }
 
+  /** The id of its group; undefined where there is none. */
+  get id(): number | undefined {
+    return HAS_GROUPS ? this.#leader.pid : undefined
+  }
+
   /** Is the program, or anything that it has started in its group, still there? */
   get isAlive(): boolean {
-    if (this.#address === undefined) return false
+    if (this.isLeaderRunning) return this.#address !== undefined
+    if (this.#address === undefined || this.id === undefined) return false
     try {
-      return process.kill(this.#address, 0)
+      return process.kill(this.#address, 0) && hasLiving(this.id)
     } catch (error) {
       return (error as NodeJS.ErrnoException).code === 'EPERM'
     }
@@ -63,5 +70,32 @@ export class ProcessGroup {
   get #address(): number | undefined {
     const { pid } = this.#leader
     return HAS_GROUPS && pid !== undefined ? -pid : pid
+  }
+}
+
+/**
+ * Is any member of the group more than a zombie? Orphans become children of the first process of a
+ * container, which is this one where there is no other, and nobody waits for them: the system counts
+ * them as there for ever.
+ */
+const hasLiving = (group: number): boolean => {
+  if (process.platform !== 'linux') return true
+  try {
+    return readdirSync('/proc')
+      .filter(name => /^\d+$/.test(name))
+      .some(pid => isLivingIn(group, pid))
+  } catch {
+    return true // There is no /proc to look at.
+  }
+}
+
+const isLivingIn = (group: number, pid: string): boolean => {
+  try {
+    // After a name that may hold anything: its state, its parent, its group.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const [state = '', , id] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    return Number(id) === group && !'ZX'.includes(state)
+  } catch {
+    return false // It has ended meanwhile.
   }
 }
