@@ -2,11 +2,10 @@
  * What the command says while it runs, on stderr: one line that lives on a terminal, a line now and
  * then elsewhere, or one JSON object a line.
  */
-import { clearLine, cursorTo } from 'node:readline'
-import type { WriteStream } from 'node:tty'
 import { styleText } from 'node:util'
 import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { warningOf } from './failures.ts'
+import { Outlet, type Standard } from './outlet.ts'
 import { Rates, type State } from './rates.ts'
 import type { Secrets } from './secrets.ts'
 import { showSize, showTime } from './units.ts'
@@ -18,12 +17,19 @@ const PAUSES = { live: TICK, json: 1_000, plain: 10_000 }
 /** How long a source must be held to be worth a line, in ms: a full memory that drains holds often. */
 const HELD_FOR = 1_000
 
+/** How long what was said may take to get through at the end, in ms. */
+const LAST_WAIT = 1_000
+
+/** To the first column, and away with the rest of the line. */
+const ERASE = '\r\u001b[K'
+
 /** How a line is meant. */
 type Tone = 'plain' | 'good' | 'bad'
 const COLORS = { good: 'green', bad: 'red' } as const
 
 export class Display {
-  readonly #stream: WriteStream
+  readonly #stream: Standard
+  readonly #outlet: Outlet
   readonly #mode: keyof typeof PAUSES
   readonly #isQuiet: boolean
   readonly #secrets: Secrets
@@ -33,23 +39,22 @@ export class Display {
   #isDrawn = false
 
   constructor(
-    stream: WriteStream,
+    stream: Standard,
     { json, quiet }: { readonly json: boolean; readonly quiet: boolean },
     secrets: Secrets,
   ) {
     this.#stream = stream
-    this.#mode = json ? 'json' : stream.isTTY ? 'live' : 'plain'
+    this.#outlet = new Outlet(stream, count => this.#line('dropped', droppedText(count), { count }))
+    this.#mode = json ? 'json' : stream.isTTY && process.env.TERM !== 'dumb' ? 'live' : 'plain'
     this.#isQuiet = quiet
     this.#secrets = secrets
-    stream.on('error', () => {}) // Whoever read this has left. The upload has not.
   }
 
   /** Something happened. Errors are said even where it was asked to be quiet. */
   say(event: string, text: string, details: object = {}, tone: Tone = 'plain'): void {
     if (this.#isQuiet && tone !== 'bad') return
     this.#erase()
-    if (this.#mode === 'json') this.#writeJson({ event, message: text, ...details })
-    else this.#write(this.#paint(`frameio-upload: ${text}`, tone))
+    this.#write(this.#line(event, text, details, tone))
   }
 
   /** Shows where an upload stands until `stop`. */
@@ -93,38 +98,48 @@ export class Display {
     this.#erase()
   }
 
+  /**
+   * Waits for a terminal that was stopped, until `signal`: somebody will let it go on, and wants to
+   * read how it ended. For 1 s where it is none, or in a hurry.
+   */
+  settle(signal: AbortSignal, isInHurry: boolean): Promise<void> {
+    const patience = this.#stream.isTTY && !isInHurry ? undefined : LAST_WAIT
+    return this.#outlet.settle(signal, patience)
+  }
+
   #tick(): void {
     const now = performance.now()
     this.#rates?.take(now)
     if (!this.#rates || now - this.#shownAt < PAUSES[this.#mode] - TICK / 2) return
     this.#shownAt = now
     const { state } = this.#rates
-    if (this.#mode === 'json') this.#writeJson({ event: 'progress', ...state })
-    else if (this.#mode === 'plain') this.#write(describe(state))
-    else this.#draw(describe(state))
+    if (this.#mode === 'live') this.#draw(describe(state))
+    else if (this.#mode === 'plain') this.#outlet.offer(`${this.#secrets.hide(describe(state))}\n`)
+    else this.#outlet.offer(`${this.#secrets.json({ event: 'progress', ...state })}\n`)
   }
 
   /** Over what was drawn before. */
   #draw(line: string): void {
-    this.#isDrawn = true
-    cursorTo(this.#stream, 0)
-    this.#stream.write(line.slice(0, (this.#stream.columns || 80) - 1))
-    clearLine(this.#stream, 1)
+    const text = line.slice(0, (this.#stream.columns || 80) - 1)
+    if (this.#outlet.offer(`${ERASE}${text}`)) this.#isDrawn = true
   }
 
   #erase(): void {
     if (!this.#isDrawn) return
     this.#isDrawn = false
-    cursorTo(this.#stream, 0)
-    clearLine(this.#stream, 0)
+    this.#write(ERASE)
   }
 
-  #write(line: string): void {
-    this.#stream.write(`${this.#secrets.hide(line)}\n`)
+  /** Whoever read this may have left. The upload has not. */
+  #write(text: string): void {
+    this.#outlet.write(text).catch(() => {})
   }
 
-  #writeJson(value: object): void {
-    this.#stream.write(`${this.#secrets.json(value)}\n`)
+  #line(event: string, text: string, details: object, tone: Tone = 'plain'): string {
+    if (this.#mode === 'json') {
+      return `${this.#secrets.json({ event, message: text, ...details })}\n`
+    }
+    return `${this.#secrets.hide(this.#paint(`frameio-upload: ${text}`, tone))}\n`
   }
 
   /** In colour where it is a terminal that has it and NO_COLOR does not forbid it. */
@@ -135,6 +150,8 @@ export class Display {
     return styleText(COLORS[tone], text, { validateStream: false })
   }
 }
+
+const droppedText = (count: number) => `${count} messages were left out here: nobody read them`
 
 /** What matters most comes first: a narrow terminal cuts the rest. */
 const describe = (state: State): string =>

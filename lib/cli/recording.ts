@@ -36,6 +36,9 @@ export class Recording {
   readonly #log: ProducerLog | undefined
   /** The signal that asked for a good end. */
   #asked: NodeJS.Signals | undefined
+  #isOver = false
+  #isHurried = false
+  readonly #leaving = new AbortController()
 
   /**
    * @param onAbort called where there is nothing to end yet, and so nothing that hears of it
@@ -68,6 +71,16 @@ export class Recording {
     return (this.#upload?.progress.partsFilled ?? 0) === 0
   }
 
+  /** Aborts at a signal that comes when the take is over: whoever waits for a reader is to leave. */
+  get leaving(): AbortSignal {
+    return this.#leaving.signal
+  }
+
+  /** Has a signal asked for an end? */
+  get isHurried(): boolean {
+    return this.#isHurried
+  }
+
   /** What is there of a take that failed, in a sentence. */
   get left(): string | undefined {
     return this.#target?.left(this.#upload?.result !== undefined)
@@ -75,6 +88,19 @@ export class Recording {
 
   async run(target: Target): Promise<Take> {
     this.#target = target
+    try {
+      return await this.#take(target)
+    } finally {
+      this.#isOver = true
+    }
+  }
+
+  /** An upload that failed has no use for its producer any more, nor for what that has started. */
+  async endProducer(): Promise<void> {
+    await this.#producer?.end()
+  }
+
+  async #take(target: Target): Promise<Take> {
     const { signal } = this.#aborting
     const { memoryLimit = DEFAULTS.memoryLimit } = this.#settings.upload
     const upload = this.#open(target)
@@ -105,11 +131,6 @@ export class Recording {
     const isWell = this.#isWell(result.source)
     if (!isWell) this.#tellOfFailure(result.source)
     return { ...result, seconds, path, isWell }
-  }
-
-  /** An upload that failed has no use for its producer any more, nor for what that has started. */
-  async endProducer(): Promise<void> {
-    await this.#producer?.end()
   }
 
   /** Keeps what is still to be kept of the producer's words. */
@@ -148,8 +169,7 @@ export class Recording {
     const { producer } = this.#settings
     if (!producer) return { fd: 0 }
     const [command, ...args] = producer
-    const { FRAMEIO_TOKEN: _, ...env } = process.env
-    const options = { env, ...ProcessGroup.spawnOptions }
+    const options = { env: environment(), ...ProcessGroup.spawnOptions }
     return { command, args, options, stdin: isatty(0) ? 'ignore' : 'inherit' } as const
   }
 
@@ -161,6 +181,11 @@ export class Recording {
   }
 
   #end(signal: NodeJS.Signals): void {
+    this.#isHurried = true
+    if (this.#isOver) {
+      this.#leaving.abort()
+      return
+    }
     // Programs that film end well on SIGTERM; of SIGHUP most of them simply die.
     const passedOn = signal === 'SIGHUP' ? 'SIGTERM' : signal
     const source = this.#settings.producer
@@ -174,6 +199,8 @@ export class Recording {
   }
 
   #abort(): void {
+    this.#isHurried = true
+    if (this.#isOver) this.#leaving.abort()
     this.#aborting.abort()
     this.#producer?.send('SIGKILL')
   }
@@ -185,4 +212,10 @@ export class Recording {
     const details = { exitCode, signal, stderr }
     this.#display.say('producer-failed', lines.join('\n  '), details, 'bad')
   }
+}
+
+/** Of this process, without what is no program's business. */
+const environment = (): NodeJS.ProcessEnv => {
+  const { FRAMEIO_TOKEN: _, ...env } = process.env
+  return env
 }

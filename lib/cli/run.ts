@@ -51,10 +51,10 @@ const answer = async (text: string): Promise<number> => {
 const record = async (settings: Settings): Promise<number> => {
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
-  const output = new Output(settings.json, display, secrets)
   const waiting = new Waiting(display)
   const early = new EarlyEnd(settings, display, () => process.exit(EXIT.aborted))
   const recording = new Recording(settings, display, early.ask)
+  const output = new Output(settings.json, display, secrets, recording)
   let target: Target | undefined
   try {
     target = await waiting.for(openTarget(settings, secrets, waiting))
@@ -91,6 +91,7 @@ const record = async (settings: Settings): Promise<number> => {
     return code === 'ERR_INVALID_OPTION' && !hasBegun ? EXIT.usage : EXIT.failed
   } finally {
     await recording.close()
+    await display.settle(recording.leaving, recording.isHurried)
     await target?.close()
   }
 }
