@@ -13,8 +13,9 @@ import type { Display } from './display.ts'
 import { ProcessGroup } from './process-group.ts'
 import { ProducerLog } from './producer-log.ts'
 import { lastLines, ProducerStderr } from './producer-stderr.ts'
-import { onSignals } from './signals.ts'
+import { onSignals, onStop } from './signals.ts'
 import type { Target } from './target.ts'
+import { Watchdog } from './watchdog.ts'
 
 /** What a take came to. */
 export interface Take extends UploadFromResult {
@@ -34,6 +35,7 @@ export class Recording {
   #upload: RealtimeUpload | undefined
   #producer: ProcessGroup | undefined
   readonly #log: ProducerLog | undefined
+  #watchdog: Watchdog | undefined
   /** The signal that asked for a good end. */
   #asked: NodeJS.Signals | undefined
   #isOver = false
@@ -56,6 +58,13 @@ export class Recording {
       signal => (this.#target ? this.#end(signal) : onAbort()),
       () => (this.#target ? this.#abort() : onAbort()),
     )
+    // A pipe's other end is stopped by the shell.
+    if (settings.producer) {
+      onStop(
+        () => this.#producer?.send('SIGSTOP'),
+        () => this.#producer?.send('SIGCONT'),
+      )
+    }
   }
 
   get isAborted(): boolean {
@@ -98,6 +107,7 @@ export class Recording {
   /** An upload that failed has no use for its producer any more, nor for what that has started. */
   async endProducer(): Promise<void> {
     await this.#producer?.end()
+    await this.#watchdog?.release()
   }
 
   async #take(target: Target): Promise<Take> {
@@ -120,11 +130,14 @@ export class Recording {
           this.#display.say('signal-failed', text, {}, 'bad')
         })
         this.#listen(child)
+        const { id } = this.#producer
+        if (id !== undefined) this.#watchdog = new Watchdog(id, environment())
         // A signal that came while it was being started.
         if (this.isAborted) this.#producer.send('SIGKILL')
         else if (this.#asked) this.#producer.send(this.#asked)
       },
     })
+    await this.#watchdog?.release()
     const { wait, sandbox } = this.#settings
     const path = wait || sandbox !== undefined ? await target.whenUploaded(signal) : undefined
     const seconds = Number(((performance.now() - start) / 1_000).toFixed(3))

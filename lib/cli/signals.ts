@@ -1,25 +1,49 @@
 /**
  * Ctrl-C is how people end a recording. The first asks for a good end, a second for an end.
  */
+import { isatty } from 'node:tty'
 
 /** Signals within so many ms are one: npx passes on what the terminal has sent us already. */
 const SAME = 500
 
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+/** How long it may take the system to stop us, in ms. */
+const STOPPING = 50
 
 /**
- * Calls back at the first signal, and at each further one, until the process is gone: without a
- * listener a late one would be the end of a command that has done its work.
+ * Calls `end` at the first signal and `abort` at each further one, until the process is gone: without
+ * a listener a late one would be the end of a command that has done its work. Ctrl-\ aborts at once.
  */
-export const onSignals = (first: (signal: NodeJS.Signals) => void, further: () => void): void => {
+export const onSignals = (end: (signal: NodeJS.Signals) => void, abort: () => void): void => {
   let last: number | undefined
   const listen = (signal: NodeJS.Signals) => {
     const now = performance.now()
     const before = last
     if (before !== undefined && now - before < SAME) return
     last = now
-    if (before === undefined) first(signal)
-    else further()
+    if (before === undefined) end(signal)
+    else abort()
   }
-  for (const signal of SIGNALS) process.on(signal, listen)
+  process.on('SIGINT', listen)
+  process.on('SIGTERM', listen)
+  process.on('SIGQUIT', abort)
+  // nohup has it ignored, which Node undoes when it starts; but it leaves us no terminal either.
+  process.on('SIGHUP', [0, 1, 2].some(isatty) ? listen : () => {})
+}
+
+/**
+ * Ctrl-Z: calls `stop`, stops this process, and calls `go` once it goes on.
+ */
+export const onStop = (stop: () => void, go: () => void): void => {
+  const listen = () => {
+    stop()
+    // By the same signal and not by SIGSTOP: the system does not heed it where no shell could make
+    // us go on, as in a container.
+    process.off('SIGTSTP', listen)
+    process.kill(process.pid, 'SIGTSTP')
+    setTimeout(() => {
+      process.on('SIGTSTP', listen)
+      go()
+    }, STOPPING)
+  }
+  process.on('SIGTSTP', listen)
 }
