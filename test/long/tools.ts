@@ -1,6 +1,7 @@
 /**
  * What goes on for minutes, as anyone can run it by hand: random schedules in large numbers, uploads
- * that trickle through faults, two hundred at once. Each tool says by its exit code how it ended.
+ * that trickle through faults, two hundred at once, the command with all that can befall it. Each tool says by
+ * its exit code how it ended.
  */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +16,7 @@ for (const [tool, amount] of [
   ['random-schedules', '2000'],
   ['soak', '3'],
   ['load', '200'],
+  ['leftovers', '40'],
 ] as const) {
   t.test(`${tool} ${amount}`, async t => {
     const file = fileURLToPath(new URL(`../${tool}.ts`, import.meta.url))
