@@ -14,14 +14,20 @@ const STOPPING = 50
  * a listener a late one would be the end of a command that has done its work. Ctrl-\ aborts at once.
  */
 export const onSignals = (end: (signal: NodeJS.Signals) => void, abort: () => void): void => {
-  let last: number | undefined
+  let isFirst = true
+  let isDeaf = false
+  const hearAgain = () => {
+    isDeaf = false
+  }
   const listen = (signal: NodeJS.Signals) => {
-    const now = performance.now()
-    const before = last
-    if (before !== undefined && now - before < SAME) return
-    last = now
-    if (before === undefined) end(signal)
+    if (isDeaf) return
+    isDeaf = true
+    // Not by the clock alone: what was sent to a process that was busy is heard late, after a timer,
+    // but before what that sets immediately.
+    setTimeout(() => setImmediate(hearAgain), SAME).unref()
+    if (isFirst) end(signal)
     else abort()
+    isFirst = false
   }
   process.on('SIGINT', listen)
   process.on('SIGTERM', listen)
