@@ -2,4 +2,15 @@
  * A local Frame.io and its S3 in one process, to try uploads without an account.
  */
 export { startSandbox } from './sandbox.ts'
-export type * from './types.ts'
+export type {
+  Fault,
+  FaultAction,
+  Faults,
+  Operation,
+  Sandbox,
+  SandboxAsset,
+  SandboxOptions,
+  SandboxPart,
+  SandboxRequest,
+  SandboxStats,
+} from './types.ts'
