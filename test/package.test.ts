@@ -305,3 +305,17 @@ t.test('TypeScript', async t => {
     t.match(said, /dynamic 'import\("frameio-realtime-upload\/sandbox"\)'/)
   })
 })
+
+t.test('what the command is asked about itself needs no engine', async t => {
+  // Loading it takes longer than all the rest: here there is none to load, but for the media types.
+  await run('tar', ['-xf', join(folder, `frameio-realtime-upload-${version}.tgz`)], {
+    cwd: scratch,
+  })
+  const home = join(scratch, 'package')
+  await mkdir(join(home, 'node_modules'))
+  await symlink(join(repo, 'node_modules/mime'), join(home, 'node_modules/mime'))
+  const cli = join(home, 'dist/cli.js')
+  t.equal(await node(cli, '--version'), `${version}\n`)
+  t.match(await node(cli, '--help'), /Exit codes/)
+  t.match(await complaint(cli, '--bogus'), /^frameio-upload: .*--bogus/)
+})

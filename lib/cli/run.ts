@@ -3,17 +3,14 @@
  */
 import { isatty } from 'node:tty'
 import { RealtimeUploadError } from '../errors.ts'
-import { openAccount } from './account.ts'
 import { readArguments, type Settings } from './arguments.ts'
-import { checkOptions } from './check-options.ts'
 import { Display } from './display.ts'
 import { EarlyEnd, sayDiscarded } from './early-end.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { HELP } from './help.ts'
-import { openLocal } from './local.ts'
 import { Output, print } from './output.ts'
 import { lastLines } from './producer-stderr.ts'
-import { Recording, type Take } from './recording.ts'
+import type { Take } from './recording.ts'
 import { Secrets } from './secrets.ts'
 import type { Target } from './target.ts'
 import { UsageError } from './usage.ts'
@@ -31,6 +28,7 @@ export const run = async (argv: readonly string[], version: string): Promise<num
     if (!settings.producer && isatty(0)) {
       throw new UsageError('There is nothing to upload: pipe into this, or give -- and a program')
     }
+    const { checkOptions } = await import('./engine.ts')
     checkOptions(settings)
     return await record(settings)
   } catch (error) {
@@ -49,6 +47,7 @@ const answer = async (text: string): Promise<number> => {
 }
 
 const record = async (settings: Settings): Promise<number> => {
+  const { Recording } = await import('./engine.ts')
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
   const waiting = new Waiting(display)
@@ -96,10 +95,16 @@ const record = async (settings: Settings): Promise<number> => {
   }
 }
 
-const openTarget = (settings: Settings, secrets: Secrets, waiting: Waiting): Promise<Target> =>
-  settings.sandbox === undefined
+const openTarget = async (
+  settings: Settings,
+  secrets: Secrets,
+  waiting: Waiting,
+): Promise<Target> => {
+  const { openAccount, openLocal } = await import('./engine.ts')
+  return settings.sandbox === undefined
     ? openAccount(settings, secrets, waiting)
     : openLocal(settings, settings.sandbox)
+}
 
 const resultOf = ({ assetId, bytes, parts, seconds, path, source }: Take) => {
   const { ok, exitCode, signal } = source

@@ -1,0 +1,8 @@
+/**
+ * What speaks to Frame.io, in one: it takes longer to load than all the rest of the command, and is
+ * loaded once it is sure that there is something to upload.
+ */
+export { openAccount } from './account.ts'
+export { checkOptions } from './check-options.ts'
+export { openLocal } from './local.ts'
+export { Recording } from './recording.ts'
