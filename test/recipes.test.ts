@@ -2,25 +2,38 @@
  * Every recipe of examples/command.md, as it stands: the test gives them `frameio-upload`, and an
  * `ffmpeg` that has a test pattern for a camera, a screen and a microphone.
  */
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, connect, type Socket } from 'node:net'
 import { delimiter, join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { promisify } from 'node:util'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { decode, findFfmpeg } from '../examples/support/ffmpeg.ts'
+import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import { CLI } from './support/command.ts'
-import { sandboxFor } from './support/sandboxes.ts'
+import { sandboxFor, until } from './support/sandboxes.ts'
+import { SELF_SIGNED } from './support/self-signed.ts'
 
 t.setTimeout(600_000)
 const run = promisify(execFile)
 
-const recipes = [
-  ...(await readFile('examples/command.md', 'utf8')).matchAll(
-    /## (.+?)\n[\s\S]*?```sh\n([\s\S]*?)```/g,
-  ),
-].map(([, title = '', script = '']) => ({ title, script }))
-const [, FRAGMENTS = ''] =
-  /^FRAGMENTS='(.+)'$/m.exec(await readFile('examples/command.md', 'utf8')) ?? []
+/** What stands in the document under a title that has something to run: blocks of code, in order. */
+const document = await readFile('examples/command.md', 'utf8')
+const recipes = new Map(
+  document
+    .split(/^## /m)
+    .slice(1)
+    .map(section => {
+      const [title = ''] = section.split('\n')
+      return [title, [...section.matchAll(/```\w+\n([\s\S]*?)```/g)].map(([, code = '']) => code)]
+    }),
+)
+const [, FRAGMENTS = ''] = /^FRAGMENTS='(.+)'$/m.exec(document) ?? []
 
 // By its path: on the PATH of the recipes there is another.
 const ffmpeg = spawnSync('sh', ['-c', `command -v '${await findFfmpeg()}'`], {
@@ -28,14 +41,19 @@ const ffmpeg = spawnSync('sh', ['-c', `command -v '${await findFfmpeg()}'`], {
 }).stdout.trim()
 const folder = t.testdir()
 
-/** An ffmpeg for which these inputs are others, and end after a second. */
+/**
+ * An ffmpeg for which these inputs are others, and end after a second; the camera's never ends if it is
+ * LIVE.
+ */
 const standIn = `#!${process.execPath}
 const { spawnSync } = require('node:child_process')
 const film = ['-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=30']
+const camera = process.env.LIVE ? ['-re', '-stream_loop', '-1', '-i', 'live.ts'] : ['-i', 'camera.ts']
 let args = process.argv.slice(2).join('\\0')
 const swap = (input, other) => { args = args.replace(input.join('\\0'), other.join('\\0')) }
 swap(['-f', 'x11grab', '-framerate', '30', '-i', ':0.0'], [...film, '-t', '1'])
-swap(['-rtsp_transport', 'tcp', '-i', 'rtsp://camera.local/stream'], ['-t', '1', '-i', 'camera.ts'])
+swap(['-rtsp_transport', 'tcp', '-i', 'rtsp://camera.local/stream'], camera)
+swap(['-i', '/dev/video0'], camera)
 swap(['-f', 'alsa', '-i', 'default'], ['-f', 'lavfi', '-i', 'sine', '-t', '1'])
 process.exit(spawnSync('${ffmpeg}', args.split('\\0'), { stdio: 'inherit' }).status)
 `
@@ -43,13 +61,21 @@ process.exit(spawnSync('${ffmpeg}', args.split('\\0'), { stdio: 'inherit' }).sta
 t.before(async () => {
   await mkdir(join(folder, 'frames'))
   const film = ['-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=320x180:rate=30', '-t', '1']
-  await run(ffmpeg, [...film, '-c:v', 'libx264', '-pix_fmt', 'yuv420p', 'camera.ts'], {
-    cwd: folder,
-  })
+  const h264 = ['-c:v', 'libx264', '-pix_fmt', 'yuv420p']
+  await run(ffmpeg, [...film, ...h264, 'camera.ts'], { cwd: folder })
+  // So many bytes a second that the first part is full soon.
+  const noise = ['-vf', 'scale=640x360,noise=alls=90:allf=t', '-preset', 'ultrafast', '-qp', '4']
+  await run(ffmpeg, [...film, ...noise, ...h264, 'live.ts'], { cwd: folder })
   await run(ffmpeg, [...film, 'frames/%04d.png'], { cwd: folder })
+  const names = ['north.mp4', 'south.mp4', 'east.mp4']
+  await writeFile(join(folder, 'cameras.txt'), names.map(name => `camera.ts ${name}\n`).join(''))
+  await writeFile(join(folder, 'studio-ca.pem'), SELF_SIGNED.cert)
   const commands = {
     ffmpeg: standIn,
     'frameio-upload': `#!/bin/sh\nexec '${process.execPath}' '${CLI}' $BASE "$@"\n`,
+    ssh: '#!/bin/sh\nshift\nexec "$@"\n',
+    // What runs in the container, and its environment as it is.
+    docker: '#!/bin/sh\nwhile [ "$1" != studio/camera ]; do shift; done\nshift\nexec "$@"\n',
   }
   await mkdir(join(folder, 'bin'))
   for (const [name, script] of Object.entries(commands)) {
@@ -60,37 +86,224 @@ t.before(async () => {
   await writeFile(join(folder, 'bin', 'package.json'), '{}')
 })
 
-t.equal(recipes.length, 7, 'all recipes were found')
-for (const { title, script } of recipes) {
-  t.test(title, async t => {
+/** The environment of a recipe that uploads to this sandbox. */
+const environmentOf = (sandbox: Sandbox, more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+  ...process.env,
+  PATH: `${join(folder, 'bin')}${delimiter}${process.env.PATH}`,
+  FRAMEIO_TOKEN: sandbox.token,
+  BASE: `--base-url ${sandbox.url}`,
+  FOLDER: sandbox.parentId,
+  FRAGMENTS,
+  ...more,
+})
+
+const sh = (script: string, env: NodeJS.ProcessEnv) =>
+  run('sh', ['-c', script], { cwd: folder, env, timeout: 60_000 })
+
+/** The assets that were created and are uploaded, each once. */
+const uploadedTo = async (sandbox: Sandbox): Promise<SandboxAsset[]> => {
+  const ids = sandbox.requests
+    .filter(({ operation }) => operation === 'register')
+    .map(({ assetId = '' }) => assetId)
+  const assets = [...new Set(ids)].map(id => sandbox.asset(id)).filter(asset => !!asset)
+  for (const asset of assets) await asset.whenUploaded()
+  return assets
+}
+
+/** Of a recipe that ends by itself, and has made one asset. */
+const uploadedOnce = async (t: Test, sandbox: Sandbox): Promise<SandboxAsset | undefined> => {
+  const [asset, ...others] = await uploadedTo(sandbox)
+  t.strictSame(others, [])
+  t.equal(await decode(asset?.path ?? ''), '')
+  return asset
+}
+
+/** Waits until a part of a take that never ends is stored. */
+const isFilming = (sandbox: Sandbox) =>
+  until(() =>
+    sandbox.requests.some(({ operation, status }) => operation === 'put' && status === 200),
+  )
+
+const jsonIn = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8'))
+
+/** Why a program's part of a recipe cannot be tried here; false where it can. */
+const without = (...[command = '', ...args]: string[]) =>
+  spawnSync(command, args).error ? `there is no ${command}` : false
+
+const skipped: Record<string, string | false> = {
+  'A take that outlives its terminal': without('tmux', '-V'),
+  'Without any terminal': without('setsid', 'true'),
+}
+
+/** How each recipe is tried, with its blocks of code. */
+const trials: Record<string, (t: Test, ...code: string[]) => Promise<void>> = {}
+
+for (const title of [
+  'A screen',
+  'A camera on the network',
+  'A render to ProRes',
+  'A sound recorder',
+  'With a password: sudo and ssh',
+]) {
+  trials[title] = async (t, script = '') => {
     const sandbox = await sandboxFor(t)
-    const isLocal = script.includes('--sandbox')
-    const env = {
-      ...process.env,
-      PATH: `${join(folder, 'bin')}${delimiter}${process.env.PATH}`,
-      ...(!isLocal && { FRAMEIO_TOKEN: sandbox.token, BASE: `--base-url ${sandbox.url}` }),
-      FOLDER: sandbox.parentId,
-      FRAGMENTS,
-    }
-    await run('sh', ['-c', script], { cwd: folder, env, timeout: 60_000 })
-    if (isLocal) {
-      const [id = ''] = await readdir(join(folder, 'out'))
-      const kept = await readFile(join(folder, 'out', id, 'A001.mp4'))
-      t.ok(kept.equals(await readFile(join(folder, 'A001.mp4'))))
-      return
-    }
-    const created = sandbox.requests.find(({ operation }) => operation === 'create')
-    t.equal(created?.status, 200)
-    const register = sandbox.requests.find(({ operation }) => operation === 'register')
-    const asset = sandbox.asset(register?.assetId ?? '')
-    await asset?.whenUploaded()
-    t.equal(await decode(asset?.path ?? ''), '')
-    if (script.includes('--json')) {
-      const result = JSON.parse(await readFile(join(folder, 'result.json'), 'utf8'))
-      t.match(result, { assetId: asset?.id, bytes: asset?.filesize })
-    }
-    if (script.includes('tee')) {
-      t.equal((await readFile(join(folder, 'A001.mp4'))).length, asset?.filesize)
-    }
+    await sh(script, environmentOf(sandbox))
+    await uploadedOnce(t, sandbox)
+  }
+}
+
+trials['With a copy on the local disk'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  await sh(script, environmentOf(sandbox))
+  const asset = await uploadedOnce(t, sandbox)
+  t.equal((await readFile(join(folder, 'A001.mp4'))).length, asset?.filesize)
+}
+
+trials['From cron'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  await sh(script, environmentOf(sandbox))
+  const asset = await uploadedOnce(t, sandbox)
+  t.match(jsonIn('result.json'), { assetId: asset?.id, bytes: asset?.filesize })
+}
+
+trials['Many cameras, one after the other'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  await sh(script, environmentOf(sandbox))
+  const names = (await uploadedTo(sandbox)).map(({ name }) => name)
+  t.strictSame(names, ['north.mp4', 'south.mp4', 'east.mp4'])
+}
+
+trials['A take that outlives its terminal'] = async (t, begin = '', end = '') => {
+  const sandbox = await sandboxFor(t)
+  // A server of its own.
+  const env = environmentOf(sandbox, { LIVE: '1', TMUX: undefined, TMUX_TMPDIR: t.testdir() })
+  t.teardown(() => spawnSync('tmux', ['kill-server'], { env }))
+  await sh(begin, env)
+  await isFilming(sandbox)
+  await sh(end, env)
+  t.equal((await uploadedTo(sandbox)).length, 1)
+}
+
+trials['Without any terminal'] = async (t, begin = '', end = '') => {
+  const sandbox = await sandboxFor(t)
+  const env = environmentOf(sandbox, { LIVE: '1' })
+  t.teardown(() => spawnSync('sh', ['-c', end], { cwd: folder })) // Should it not have ended.
+  await sh(begin, env)
+  await isFilming(sandbox)
+  await sh(end, env)
+  const [asset] = await uploadedTo(sandbox)
+  await until(() => readFileSync(join(folder, 'result.json'), 'utf8').endsWith('\n'))
+  t.match(jsonIn('result.json'), { assetId: asset?.id, bytes: asset?.filesize })
+}
+
+trials['A service (systemd)'] = async (t, unit = '') => {
+  const sandbox = await sandboxFor(t)
+  const env = environmentOf(sandbox, { LIVE: '1' })
+  const [, start = ''] = /^ExecStart=(.+)$/m.exec(unit.replace(/\\\n\s*/g, '')) ?? []
+  const [command, ...args] = start.replace(/\$\{FOLDER\}/, sandbox.parentId).split(' ')
+  t.equal(command, '/usr/bin/frameio-upload')
+  const service = spawn(join(folder, 'bin/frameio-upload'), args, { cwd: folder, env })
+  const said = text(service.stderr)
+  const ended = once(service, 'close')
+  await isFilming(sandbox)
+  t.match(unit, /^KillMode=mixed$/m)
+  service.kill('SIGTERM') // To it alone, which is what mixed means.
+  t.strictSame(await ended, [0, null], await said)
+  t.equal((await uploadedTo(sandbox)).length, 1)
+
+  const skip = without('systemd-analyze', '--version')
+  await t.test('systemd finds nothing wrong with it', { skip }, async t => {
+    const file = join(t.testdir(), 'camera.service')
+    await writeFile(file, unit.replace('/usr/bin/', `${join(folder, 'bin')}/`))
+    const { stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], {
+      encoding: 'utf8',
+    })
+    t.notMatch(stderr, 'camera.service')
   })
 }
+
+trials['A container'] = async (t, script = '') => {
+  t.match(script, /^docker run --rm --init --stop-timeout \d+ /)
+  const sandbox = await sandboxFor(t)
+  await sh(script, environmentOf(sandbox))
+  await uploadedOnce(t, sandbox)
+  const skip = 'there is no image: what would run in it was run without'
+  await t.test('docker itself', { skip }, () => {})
+}
+
+trials["A studio's network"] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  const { url, tunnels, env } = await studioFor(t, sandbox)
+  const here = script
+    .replace('http://proxy.studio.example:3128', url)
+    .replace('/etc/ssl/certs/studio-ca.pem', join(folder, 'studio-ca.pem'))
+  await sh(here, environmentOf(sandbox, env))
+  await uploadedOnce(t, sandbox)
+  t.ok(tunnels.length > 0)
+}
+
+trials['Without an account'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  await sh(script, environmentOf(sandbox, { BASE: '', FRAMEIO_TOKEN: undefined }))
+  const [id = ''] = await readdir(join(folder, 'out'))
+  const kept = await readFile(join(folder, 'out', id, 'A001.mp4'))
+  t.ok(kept.equals(await readFile(join(folder, 'A001.mp4'))))
+}
+
+/** A proxy that leads to a sandbox, and looks into TLS on the way. */
+const studioFor = async (t: Test, sandbox: Sandbox) => {
+  const origin = 'https://captive.portal' // Of the certificate.
+  let storage = ''
+  const front = createTlsServer(SELF_SIGNED, (req, res) => {
+    const { method, headers, url = '' } = req
+    const to = new URL(url, url.startsWith('/parts/') ? storage : sandbox.url)
+    const relay = request(to, { method, headers: { ...headers, host: to.host } }, async answer => {
+      const body = (await text(answer)).replace(/http:\/\/[\d.:]+(?=\/parts\/)/g, from => {
+        storage = from
+        return origin
+      })
+      const { 'content-length': _, 'transfer-encoding': __, ...rest } = answer.headers
+      res.writeHead(answer.statusCode ?? 0, rest).end(body)
+    })
+    req.pipe(relay)
+  })
+  front.listen(0, '127.0.0.1')
+  await once(front, 'listening')
+  const tunnels: unknown[] = []
+  const proxy = createServer().on('connect', ({ url }, near: Socket) => {
+    tunnels.push(url)
+    const far = connect((front.address() as AddressInfo).port, '127.0.0.1')
+    for (const socket of [near, far]) socket.on('error', () => {}) // Either may leave first.
+    near.write('HTTP/1.1 200 OK\r\n\r\n')
+    near.pipe(far).pipe(near)
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  t.teardown(() => {
+    for (const server of [front, proxy]) server.close().closeAllConnections()
+  })
+  const none = {
+    https_proxy: undefined,
+    no_proxy: undefined,
+    NODE_TLS_REJECT_UNAUTHORIZED: undefined,
+  }
+  const { port } = proxy.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}`,
+    tunnels,
+    env: { BASE: `--base-url ${origin}`, ...none },
+  }
+}
+
+for (const [title, blocks] of recipes) {
+  if (blocks.length === 0) continue
+  const trial = trials[title]
+  t.test(title, { skip: skipped[title] ?? false }, async t =>
+    trial ? trial(t, ...blocks) : t.fail('nobody tries this one'),
+  )
+}
+t.strictSame(
+  Object.keys(trials).filter(title => !recipes.has(title)),
+  [],
+  'all recipes were found',
+)
