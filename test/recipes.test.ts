@@ -173,6 +173,13 @@ trials['Many cameras, one after the other'] = async (t, script = '') => {
   t.strictSame(names, ['north.mp4', 'south.mp4', 'east.mp4'])
 }
 
+trials['A log of the program'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  await sh(script, environmentOf(sandbox))
+  await uploadedOnce(t, sandbox)
+  t.match(await readFile(join(folder, 'A001.log'), 'utf8'), /Output #0, mp4/)
+}
+
 trials['A take that outlives its terminal'] = async (t, begin = '', end = '') => {
   const sandbox = await sandboxFor(t)
   // A server of its own.
