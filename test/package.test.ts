@@ -27,7 +27,9 @@ import * as sandbox from '../lib/sandbox/index.ts'
 /** A guard against hanging, and no more. */
 t.setTimeout(600_000)
 
-const run = promisify(execFile)
+/** Runs a program without what tap has every Node load, whatever its environment was to be. */
+const run = (file: string, args: readonly string[], options: { cwd?: string } = {}) =>
+  promisify(execFile)('env', ['-u', 'NODE_OPTIONS', file, ...args], options)
 const repo = fileURLToPath(new URL('..', import.meta.url))
 const { dependencies, version } = JSON.parse(await readFile(join(repo, 'package.json'), 'utf8'))
 
@@ -197,6 +199,12 @@ t.test('JavaScript', async t => {
     t.equal(await node('program.cjs'), SAYS)
   })
 
+  t.test('while the date is faked', async t => {
+    const faked = "import { mock } from 'node:test'\nmock.timers.enable({ apis: ['Date'] })\n"
+    await writeFile(join(folder, 'faked.mjs'), `${faked}${code}`)
+    t.equal(await node('faked.mjs'), SAYS)
+  })
+
   t.test('from inside, not at all', async t => {
     const [chunk = ''] = (await readdir(join(installed, 'dist'))).filter(name => /chunk/.test(name))
     const failed = complaint('--eval', `require('frameio-realtime-upload/dist/${chunk}')`)
@@ -205,13 +213,14 @@ t.test('JavaScript', async t => {
 
   t.test('in a bundle', async t => {
     const entry = join(folder, 'program.mjs')
-    const REQUIRE = "import { createRequire } from 'node:module'"
+    const document = await readFile(join(repo, 'examples/consumers.md'), 'utf8')
+    const [, js = ''] = /--banner:js="(.+)"/.exec(document) ?? []
     const bundles = {
       'of esbuild as CommonJS': { format: 'cjs', outfile: 'bundle/esbuild.cjs' },
       'of esbuild as an ES module, which needs a require': {
         format: 'esm',
         outfile: 'bundle/esbuild.mjs',
-        banner: { js: `${REQUIRE}; const require = createRequire(import.meta.url)` },
+        banner: { js },
       },
       'of esbuild without its packages': {
         format: 'esm',
