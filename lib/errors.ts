@@ -32,6 +32,12 @@ export type ErrorCode =
   | 'ERR_URL_EXPIRED'
   /** S3 refused a part; `storageCode` says why. */
   | 'ERR_STORAGE_REJECTED'
+  /** Another process, or another upload, has the spool of this asset: see `spool`. */
+  | 'ERR_SPOOL_IN_USE'
+  /** What lies in a spool is not what was written there. Nothing is deleted. */
+  | 'ERR_SPOOL_DAMAGED'
+  /** Bytes of a recording are in no spool any more: they were in memory alone. Nothing is deleted. */
+  | 'ERR_SPOOL_INCOMPLETE'
   /** Frame.io says that the upload of an asset failed. */
   | 'ERR_UPLOAD_FAILED'
   /** A part arrived other than it was hashed, several times over: see `integrity`. */
@@ -61,6 +67,14 @@ export interface ErrorDetails {
   attempts?: number | undefined
   /** The last lines that a program wrote to its stderr, up to 4,096 characters. */
   stderr?: string | undefined
+  /** The file or folder concerned. */
+  path?: string | undefined
+  /** Where in that file, in bytes. */
+  offset?: number | undefined
+  /** First byte of the recording that is missing. */
+  from?: number | undefined
+  /** The byte behind the last that is missing, where that is known. */
+  to?: number | undefined
   /** The error underneath. It is copied, without anything that may hold a secret. */
   cause?: unknown
 }
@@ -76,6 +90,10 @@ export class RealtimeUploadError extends Error {
   declare readonly storageCode?: string
   declare readonly attempts?: number
   declare readonly stderr?: string
+  declare readonly path?: string
+  declare readonly offset?: number
+  declare readonly from?: number
+  declare readonly to?: number
 
   constructor(code: ErrorCode, message: string, { cause, ...details }: ErrorDetails = {}) {
     const text = cut(redact(message), LONGEST_MESSAGE)

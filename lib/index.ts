@@ -12,6 +12,7 @@ export type {
   ConnectionOptions,
   Device,
   FrameioClientOptions,
+  SpoolOptions,
 } from './frameio/options.ts'
 export type { Asset } from './frameio/protocol.ts'
 export type { RefreshingTokenOptions } from './frameio/refreshing-token.ts'
@@ -41,3 +42,5 @@ export type {
 } from './upload/events.ts'
 export type { RealtimeUploadOptions } from './upload/options.ts'
 export { RealtimeUpload } from './upload/realtime-upload.ts'
+export type { Resumed, ResumedUpload, ResumeOptions } from './upload/resume.ts'
+export { resumeUploads } from './upload/resume.ts'

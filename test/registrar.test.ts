@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { RegisterOptions } from '../lib/frameio/client.ts'
-import type { Part } from '../lib/upload/part.ts'
+import type { Part } from '../lib/spool/home.ts'
 import { Registrar, type RegistrarOptions } from '../lib/upload/registrar.ts'
 
 const partOf = (number: number, fileSize?: number): Part => ({

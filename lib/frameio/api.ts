@@ -31,7 +31,7 @@ export interface ApiRequest<T> {
 }
 
 /** Whose call it is: what ends it, what renews its budget, and who is told of another try. */
-export type CallContext = Pick<RetryContext, 'signal' | 'pulse' | 'onRetry'>
+export type CallContext = Pick<RetryContext, 'signal' | 'pulse' | 'isPatient' | 'onRetry'>
 
 /** Bytes of an answer that are read. A hundred presigned URLs take some 200 KB. */
 const READ_AT_MOST = 4 * 2 ** 20

@@ -6,8 +6,10 @@ import type { Dispatcher } from 'undici'
 import {
   aFunction,
   definedOf,
+  flag,
   integer,
   invalid,
+  number,
   object,
   positive,
   refusal,
@@ -25,6 +27,35 @@ import { checkTokenOption, type Token } from './token.ts'
 export interface Device {
   /** Semantic version of your device or app, sent as `x-client-version`. Default `'0.0.0'`. */
   readonly clientVersion?: string | undefined
+}
+
+/** Where a recording is kept on the disk until Frame.io has it. */
+export interface SpoolOptions {
+  /** A folder on a local disk. Each upload gets a folder of its own in it, named after its asset. */
+  readonly dir: string
+  /**
+   * `true`: every byte goes to the disk while it goes to Frame.io, and outlives this process and a
+   * power cut. `false`: only what memory cannot hold, which outlives an outage and nothing else.
+   * Default true.
+   */
+  readonly durable?: boolean | undefined
+  /**
+   * Bytes on the disk, of each upload at most. Default `Infinity`. Beyond that memory fills, and then
+   * the source is held.
+   */
+  readonly maxBytes?: number | undefined
+  /** Bytes that are left free on the volume. Default 1,073,741,824 (1 GiB). */
+  readonly keepFree?: number | undefined
+  /** Greatest age of bytes that a power cut may take, in ms: 10..60,000. Default 1,000. */
+  readonly syncEvery?: number | undefined
+}
+
+export interface ResolvedSpoolOptions {
+  readonly dir: string
+  readonly durable: boolean
+  readonly maxBytes: number
+  readonly keepFree: number
+  readonly syncEvery: number
 }
 
 /** How calls to Frame.io are made: options that a client and an upload have in common. */
@@ -50,6 +81,8 @@ export interface ConnectionOptions {
    * always hold two parts of its current size.
    */
   readonly memoryLimit?: number | undefined
+  /** Keep each recording on the disk until Frame.io has it, so that it outlives this process. Default: not. */
+  readonly spool?: SpoolOptions | undefined
 }
 
 /** A call of a client failed, and will be tried again. */
@@ -87,6 +120,7 @@ export interface ResolvedClientOptions {
   readonly memoryLimit: number
   readonly concurrency: number
   readonly onRetry: (retry: CallRetry) => void
+  readonly spool: ResolvedSpoolOptions | undefined
   readonly limits: Limits
 }
 
@@ -99,6 +133,7 @@ export const CONNECTION = [
   'retry',
   'apiTimeout',
   'memoryLimit',
+  'spool',
 ] as const satisfies (keyof ConnectionOptions)[]
 
 /** Frame.io's API (Frame.io's API reference). */
@@ -152,7 +187,38 @@ export const resolveClientOptions = (
     memoryLimit: take('memoryLimit', memoryLimit, integer(1, Number.MAX_SAFE_INTEGER, 'bytes')),
     concurrency: take('concurrency', concurrency, CONCURRENCY),
     onRetry,
+    spool: given.spool === undefined ? base?.spool : checkSpool(given.spool),
     limits: limitsOf(options),
+  }
+}
+
+const FOLDER = text('the path of a folder', /./)
+const BYTES = number('a number of bytes, 0 or more, or Infinity', 0, Number.POSITIVE_INFINITY)
+
+const checkSpool = (value: unknown): ResolvedSpoolOptions => {
+  const text = 'an object such as { dir: "/media/spool" }'
+  const spool: { readonly [K in keyof SpoolOptions]: unknown } = {
+    dir: undefined,
+    ...object('spool', value, text),
+  }
+  refuseUnknown('spool.', spool, ['dir', 'durable', 'maxBytes', 'keepFree', 'syncEvery'])
+  const {
+    dir,
+    durable = true,
+    maxBytes = Number.POSITIVE_INFINITY,
+    keepFree = 2 ** 30,
+    syncEvery = 1_000,
+  } = spool
+  return {
+    dir: take('spool.dir', dir, FOLDER),
+    durable: take('spool.durable', durable, flag),
+    maxBytes: take('spool.maxBytes', maxBytes, BYTES),
+    keepFree: take('spool.keepFree', keepFree, BYTES),
+    syncEvery: take(
+      'spool.syncEvery',
+      syncEvery,
+      number('a number of ms from 10 to 60,000', 10, 60_000),
+    ),
   }
 }
 

@@ -89,6 +89,8 @@ export interface RetryContext {
   readonly pulse: Pulse
   /** Where calls wait when the server told us to slow down. */
   readonly gate?: Gate
+  /** Whether a failure now is no reason to give up, however long it lasts. Default: it is one. */
+  readonly isPatient?: () => boolean
   /** Told before each wait. */
   readonly onRetry: (retry: Retry) => void
 }
@@ -104,7 +106,7 @@ const MIN_ATTEMPTS = 3
  */
 export const withRetries = async <T>(
   attempt: (number: number, hold: Hold) => Promise<T>,
-  { retry, signal, pulse, gate, onRetry }: RetryContext,
+  { retry, signal, pulse, gate, isPatient, onRetry }: RetryContext,
 ): Promise<T> => {
   const budget = new Budget(retry.giveUpAfter, pulse)
   const met = new Map<Ruling, number>()
@@ -132,7 +134,9 @@ export const withRetries = async <T>(
       })
       if (isExcused) budget.excuse(startedAt)
       else failures++
-      const left = isExcused ? Number.POSITIVE_INFINITY : budget.failed()
+      const waits = isPatient?.() ?? false
+      if (waits) budget.renew()
+      const left = isExcused || waits ? Number.POSITIVE_INFINITY : budget.failed()
       const isSpent = left <= 0 && failures >= MIN_ATTEMPTS
       if (verdict === 'fatal' || times > atMost || isSpent) throw error
 
@@ -145,7 +149,12 @@ export const withRetries = async <T>(
       if (left > 0) delay = Math.min(delay, left)
       if (gated) delay = gate.close(retry, failure.retryAfter)
       last = verdict
-      onRetry({ attempt: number, delay, giveUpIn: budget.left, error })
+      onRetry({
+        attempt: number,
+        delay,
+        giveUpIn: waits ? Number.POSITIVE_INFINITY : budget.left,
+        error,
+      })
       if (!gated) await sleep(delay, signal)
     }
   }
@@ -179,6 +188,11 @@ class Budget {
   excuse(startedAt: number): void {
     const now = performance.now()
     if (this.#since !== undefined) this.#since = Math.min(now, this.#since + now - startedAt)
+  }
+
+  /** What has failed so far does not count. */
+  renew(): void {
+    this.#since = undefined
   }
 
   /** An attempt failed just now. What is left, in ms. */

@@ -22,6 +22,8 @@ export class BlockPool {
   #spare = 0
   #sweeper: NodeJS.Timeout | undefined
   readonly #waiting = new Set<BlockAccount>()
+  /** How accounts give back what they could do without. */
+  readonly #spares = new Set<() => void>()
 
   constructor(limit: number, blockSize: number) {
     this.limit = limit
@@ -60,6 +62,21 @@ export class BlockPool {
     }
   }
 
+  /** Only for BlockAccount: asks all for what they could do without. */
+  collectSpare(): void {
+    for (const giveBack of this.#spares) giveBack()
+  }
+
+  /** Only for BlockAccount. */
+  addSpare(giveBack: () => void): void {
+    this.#spares.add(giveBack)
+  }
+
+  /** Only for BlockAccount. */
+  removeSpare(giveBack: () => void): void {
+    this.#spares.delete(giveBack)
+  }
+
   /** Only for BlockAccount. */
   wait(account: BlockAccount): void {
     this.#waiting.add(account)
@@ -86,6 +103,7 @@ export class BlockAccount {
   #held = 0
   #allowance = 0
   #onRoom: (() => void) | undefined
+  #giveBack: (() => void) | undefined
 
   constructor(pool: BlockPool) {
     this.#pool = pool
@@ -113,6 +131,7 @@ export class BlockAccount {
 
   /** A block, or undefined where there is no room now: then `whenRoom` tells. */
   take(): Buffer | undefined {
+    if (!this.mayTake) this.#pool.collectSpare()
     if (!this.mayTake) return undefined
     this.#held += this.blockSize
     return this.#pool.take()
@@ -121,6 +140,12 @@ export class BlockAccount {
   give(blocks: readonly Buffer[]): void {
     this.#held -= blocks.length * this.blockSize
     this.#pool.give(blocks)
+  }
+
+  /** Asked for blocks that could be given back, when anybody finds no room. */
+  onShort(giveBack: () => void): void {
+    this.#giveBack = giveBack
+    this.#pool.addSpare(giveBack)
   }
 
   /** Calls back when it is this upload's turn to go on, never at once. */
@@ -142,5 +167,6 @@ export class BlockAccount {
   close(): void {
     this.#onRoom = undefined
     this.#pool.stopWaiting(this)
+    if (this.#giveBack) this.#pool.removeSpare(this.#giveBack)
   }
 }

@@ -27,6 +27,18 @@ export interface DiagnosticMessages {
   'frameio-realtime-upload:retry': RetryInfo & { readonly assetId: string }
   /** The memory is full and the source is held, or flows again. */
   'frameio-realtime-upload:stall': { readonly assetId: string; readonly stalled: boolean }
+  /** A part lies whole and durable in the spool. */
+  'frameio-realtime-upload:spooled': {
+    readonly assetId: string
+    readonly partNumber: number
+    readonly size: number
+  }
+  /** An upload that was cut off goes on: what the spool still has of it. */
+  'frameio-realtime-upload:resumed': {
+    readonly assetId: string
+    readonly bytes: number
+    readonly parts: number
+  }
   /** An upload is over: with an error, or all is stored. */
   'frameio-realtime-upload:done': {
     readonly assetId: string
@@ -49,6 +61,8 @@ const channels = {
   'frameio-realtime-upload:put': channel('frameio-realtime-upload:put'),
   'frameio-realtime-upload:retry': channel('frameio-realtime-upload:retry'),
   'frameio-realtime-upload:stall': channel('frameio-realtime-upload:stall'),
+  'frameio-realtime-upload:spooled': channel('frameio-realtime-upload:spooled'),
+  'frameio-realtime-upload:resumed': channel('frameio-realtime-upload:resumed'),
   'frameio-realtime-upload:done': channel('frameio-realtime-upload:done'),
   'frameio-realtime-upload:pair': channel('frameio-realtime-upload:pair'),
 } satisfies Record<Name, unknown>

@@ -21,6 +21,10 @@ export interface Progress {
   readonly partsInFlight: number
   /** Attempts that failed and were followed by another, of calls and PUTs. */
   readonly retries: number
+  /** Bytes on the disk now; 0 without a spool. */
+  readonly bytesSpooled: number
+  /** Bytes that outlive this process and a power cut: stored, or durable in the spool. */
+  readonly bytesDurable: number
 }
 
 /** What stands at Frame.io once `finish` was emitted. */
@@ -61,8 +65,18 @@ export interface UploadWarning {
   /**
    * `PARTS_OUTGROW_MEMORY`: the stream is so long that two parts no longer fit `memoryLimit`.
    * `NOT_STREAMABLE`: see `warnIfNotStreamable`.
+   * `SPOOL_FULL`: the disk takes no more. `SPOOL_TOO_SLOW`: the disk is slower than the source and the
+   * network. `SPOOL_FAILED`: the disk failed. What comes goes through memory alone, and would not
+   * outlive this process; with `SPOOL_FULL` and `SPOOL_TOO_SLOW` until the disk takes it again.
+   * `UPLOAD_FAILED`: the upload failed for good; the spool goes on until `end()`, which then fails.
    */
-  readonly code: 'PARTS_OUTGROW_MEMORY' | 'NOT_STREAMABLE'
+  readonly code:
+    | 'PARTS_OUTGROW_MEMORY'
+    | 'NOT_STREAMABLE'
+    | 'SPOOL_FULL'
+    | 'SPOOL_TOO_SLOW'
+    | 'SPOOL_FAILED'
+    | 'UPLOAD_FAILED'
   readonly message: string
 }
 

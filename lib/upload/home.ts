@@ -1,25 +1,9 @@
 /**
- * Where the bytes of a part live, from its first byte until it is stored: a home, and the one in
- * memory.
+ * The home of parts in memory.
  */
+import type { Filling, Home, Part, PartFacts } from '../spool/home.ts'
 import type { BlockAccount } from './blocks.ts'
-import { memoryPart, type Part, type PartFacts } from './part.ts'
-
-/** A home for the parts of one upload. */
-export interface Home {
-  /** A part of this size begins, in bytes. */
-  begin(size: number): Filling
-}
-
-/** A part that fills. It has room for no more than its size, which the caller sees to. */
-export interface Filling {
-  /** Takes bytes of `chunk` from `start` up to `end`; says how many: fewer where there is no room now. */
-  push(chunk: Buffer, start: number, end: number): number
-  /** Makes a part of what came. Nothing is taken in any more. */
-  cut(facts: PartFacts): Part
-  /** Gives the room back. Nothing is taken in any more. */
-  discard(): void
-}
+import { memoryPart } from './part.ts'
 
 /** Memory: blocks that are recycled. */
 export const memoryHome = (memory: BlockAccount): Home => ({

@@ -6,7 +6,7 @@ import { quote } from '../errors.ts'
 import { exchange } from '../net/http.ts'
 import { Failure, type Hold, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
 import { judgeStorageAnswer, RULINGS } from '../net/rulings.ts'
-import type { Part } from './part.ts'
+import type { Part } from '../spool/home.ts'
 
 /** A presigned URL and when it came, on the monotonic clock in ms. */
 export interface UploadUrl {

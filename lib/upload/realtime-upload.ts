@@ -5,6 +5,7 @@ import { Writable } from 'node:stream'
 import { invalid } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { followSignal } from '../net/signals.ts'
+import type { UploadSpool } from '../spool/home.ts'
 import { refuseDecoded } from './decoded.ts'
 import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
@@ -15,18 +16,18 @@ import {
   resolveUploadOptions,
 } from './options.ts'
 import { partPlan } from './part-plan.ts'
+import { type Callback, Pour } from './pour.ts'
 import { Splitter } from './splitter.ts'
+import { hasSpool, keptIn, openingOf, spoolFor } from './spooling.ts'
 import { StreamabilityCheck } from './streamable.ts'
 import { noCounts, Transfer, type TransferListener } from './transfer.ts'
-import { notStreamable, partsOutgrowMemory } from './warnings.ts'
+import { notStreamable, partsOutgrowMemory, spoolWarning, uploadFailed } from './warnings.ts'
 
-/** Longest the source may go on without giving the event loop a turn, in bytes. */
-const BYTES_PER_TURN = 256 * 2 ** 10
+/** With a spool the source is held when memory has been full for so long, in ms: the disk frees it. */
+const HELD = 5_000
 
 /** Time between two `progress` events, in ms. */
 const PROGRESS_INTERVAL = 100
-
-type Callback = (error?: Error | null) => void
 
 /**
  * A `Writable` that turns what is written to it into a Frame.io asset while it is being written.
@@ -42,27 +43,33 @@ type Callback = (error?: Error | null) => void
 export class RealtimeUpload extends Writable {
   readonly #options: ResolvedUploadOptions
   readonly #transfer: Transfer
+  readonly #spool: UploadSpool | undefined
   readonly #splitter: Splitter
+  readonly #pour: Pour
   readonly #unfollow: () => void
-  /** The write under way: whoever ends the stream must settle it. */
-  #settleWrite: Callback | undefined
-  /** Its chunks, and how far they were taken in. */
-  #chunks: readonly Buffer[] = []
-  #index = 0
-  #offset = 0
   /** Looks at the first bytes, until they have told. */
   #streamability: StreamabilityCheck | undefined
-  /** Bytes that may be taken in before it is the others' turn. */
-  #bytesThisTurn = 0
   #stalled = false
+  #stalledSince = Number.POSITIVE_INFINITY
   #warned = false
   #progressTimer: NodeJS.Timeout | undefined
+  /** No more bytes come. */
+  #isFinal = false
+  /** Why the upload failed, where the spool goes on. */
+  #failure: Error | undefined
   #result: UploadResult | undefined
 
   constructor(options: RealtimeUploadOptions) {
     const resolved = resolveUploadOptions(options)
     const { limits, integrity, signal } = resolved
-    super({ highWaterMark: 64 * 2 ** 10 })
+    super({
+      highWaterMark: 64 * 2 ** 10,
+      ...(hasSpool(resolved) && {
+        construct(callback: Callback) {
+          ;(this as unknown as RealtimeUpload).#openSpool(callback)
+        },
+      }),
+    })
     refuseDecoded(this)
     this.#options = resolved
     const listener: TransferListener = {
@@ -71,16 +78,37 @@ export class RealtimeUpload extends Writable {
         this.#moved()
       },
       onRetry: info => this.#emit('retry', info),
-      onFailure: error => this.destroy(error as Error),
+      onFailure: error => this.#uploadFailed(error as Error),
+      // With a spool an outage is no failure while there is room for what comes.
+      isPatient: () => this.#isSpooling && performance.now() - this.#stalledSince < HELD,
     }
     this.#transfer = new Transfer(resolved, listener, noCounts())
+    this.#spool = spoolFor(resolved, this.#transfer, (code, cause) => {
+      this.#emit('warning', spoolWarning(code, cause))
+      if (code === 'SPOOL_FAILED' && this.#failure) this.destroy(this.#failure)
+    })
     this.#splitter = new Splitter({
       plan: partPlan(resolved, limits),
-      home: memoryHome(this.#transfer.memory),
+      home: this.#spool ?? memoryHome(this.#transfer.memory),
       start: { parts: 0, bytes: 0 },
       onPart: part => this.#transfer.admit(part),
       onSize: size => this.#checkSize(size),
       md5: integrity === 'md5',
+    })
+    this.#pour = new Pour({
+      splitter: this.#splitter,
+      memory: this.#transfer.memory,
+      partSize: resolved.partSize,
+      maxSize: resolved.maxSize,
+      tooLarge: tooMany => tooLarge(resolved, tooMany),
+      onTaken: () => {
+        this.#moved()
+        if (this.#stalled) this.#stallOrResume('resume')
+      },
+      onNoRoom: () => {
+        if (!this.#stalled) this.#stallOrResume('stall')
+      },
+      isOver: () => this.destroyed,
     })
     if (resolved.warnIfNotStreamable) this.#streamability = new StreamabilityCheck()
     const abort = (reason: unknown) => void this.destroy(new AbortError(reason))
@@ -99,7 +127,18 @@ export class RealtimeUpload extends Writable {
   get progress(): Progress {
     const { bytesUploaded, ...counts } = this.#transfer.counts
     const { bytes } = this.#splitter
-    return { bytesReceived: bytes, bytesUploaded, bytesBuffered: bytes - bytesUploaded, ...counts }
+    const { bytesSpooled, bytesDurable } = this.#spool ?? {
+      bytesSpooled: 0,
+      bytesDurable: bytesUploaded,
+    }
+    return {
+      bytesReceived: bytes,
+      bytesUploaded,
+      bytesBuffered: bytes - bytesUploaded,
+      ...counts,
+      bytesSpooled,
+      bytesDurable,
+    }
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, callback: Callback): void {
@@ -120,7 +159,8 @@ export class RealtimeUpload extends Writable {
       callback(new RealtimeUploadError('ERR_EMPTY_STREAM', message, { assetId }))
       return
     }
-    this.#transfer.allStored().then(() => {
+    this.#isFinal = true
+    this.#allStored(parts, bytes).then(() => {
       this.#emit('progress', this.progress)
       if (this.destroyed) return // By a listener, just now: that is the end then.
       this.#result = { assetId, bytes, parts }
@@ -139,93 +179,58 @@ export class RealtimeUpload extends Writable {
     clearTimeout(this.#progressTimer)
     this.#unfollow()
     this.#splitter.discard()
-    this.#transfer.stop(reason).then(() => callback(error), callback)
-    this.#settle(reason)
+    const isDone = this.result !== undefined
+    this.#transfer
+      .stop(reason)
+      .then(() => (isDone ? this.#spool?.finish() : this.#spool?.close()))
+      .then(() => callback(error), callback)
+    this.#pour.settle(reason)
+  }
+
+  #openSpool(callback: Callback): void {
+    if (!this.#spool) return // The constructor has thrown: there is nothing to open, and no upload.
+    const opening = openingOf(this.#options, this.#transfer.client)
+    this.#spool.open(opening).then(() => callback(), callback)
+  }
+
+  /** Is what comes safe on the disk, whatever becomes of the upload? */
+  get #isSpooling(): boolean {
+    return this.#spool !== undefined && !this.#spool.hasFailed && !this.#isFinal
+  }
+
+  /** In the middle of a recording the spool goes on: the error comes with its end. */
+  #uploadFailed(error: Error): void {
+    this.#failure = error
+    if (this.#spool?.isDurable && this.#isSpooling) this.#emit('warning', uploadFailed(error))
+    else this.destroy(this.#explained(error))
+  }
+
+  async #allStored(parts: number, bytes: number): Promise<void> {
+    if (!this.#spool) return this.#transfer.allStored()
+    await this.#spool.end(parts, bytes)
+    await this.#transfer.allStored().catch(error => {
+      throw this.#explained(error)
+    })
+  }
+
+  /** With what to do next, where the recording is on the disk. */
+  #explained(error: Error): Error {
+    return this.#spool?.isDurable && !this.#spool.hasFailed
+      ? keptIn(this.#spool.folder, error)
+      : error
   }
 
   #take(chunks: readonly Buffer[], callback: Callback): void {
-    this.#settleWrite = callback
     for (const chunk of chunks) this.#checkStreamability(chunk)
-    this.#chunks = chunks
-    this.#index = 0
-    this.#offset = 0
-    this.#pour()
-  }
-
-  /** Takes in what is left of the write; goes on later where it must wait. */
-  readonly #pour = (): void => {
-    while (!this.destroyed) {
-      const chunk = this.#chunks[this.#index]
-      if (!chunk) {
-        this.#settle()
-        break
-      }
-      const left = chunk.length - this.#offset
-      if (left === 0) {
-        this.#index++
-        this.#offset = 0
-        continue
-      }
-      const tooMany = this.#splitter.bytes + left - this.#options.maxSize
-      if (tooMany > 0) {
-        this.#settle(this.#tooLarge(tooMany))
-        break
-      }
-      // Without turns a source that is always ready would starve the sockets, and other uploads.
-      if (this.#bytesThisTurn === 0) {
-        this.#transfer.memory.nextTurn(this.#takeTurn)
-        break
-      }
-      const wanted = Math.min(left, this.#bytesThisTurn)
-      const taken = this.#splitter.push(chunk, this.#offset, this.#offset + wanted)
-      this.#offset += taken
-      this.#bytesThisTurn -= taken
-      if (taken > 0) this.#flowed()
-      if (taken < wanted) {
-        this.#waitForRoom()
-        break
-      }
-    }
-  }
-
-  readonly #takeTurn = (): void => {
-    this.#bytesThisTurn = Math.min(BYTES_PER_TURN, this.#options.partSize)
-    this.#pour()
-  }
-
-  /** Bytes were taken in. */
-  #flowed(): void {
-    this.#moved()
-    if (this.#stalled) this.#stallOrResume('resume')
+    this.#pour.take(chunks, callback)
   }
 
   #stallOrResume(event: 'stall' | 'resume'): void {
     this.#stalled = event === 'stall'
+    this.#stalledSince = this.#stalled ? performance.now() : Number.POSITIVE_INFINITY
     const { assetId } = this.#options
     tell('frameio-realtime-upload:stall', () => ({ assetId, stalled: this.#stalled }))
     this.#emit(event)
-  }
-
-  /** The memory is full: the write, and so the source, waits. */
-  #waitForRoom(): void {
-    if (this.destroyed) return // By a listener, just now.
-    this.#transfer.memory.whenRoom(this.#pour)
-    if (!this.#stalled) this.#stallOrResume('stall')
-  }
-
-  #settle(error?: Error): void {
-    const settle = this.#settleWrite
-    this.#settleWrite = undefined
-    this.#chunks = []
-    // What the writer's own callback throws must not be caught here, nor in another upload that has
-    // just given its memory back.
-    if (settle) process.nextTick(settle, error)
-  }
-
-  #tooLarge(tooMany: number): RealtimeUploadError {
-    const { maxSize, assetId } = this.#options
-    const message = `The stream must have at most maxSize (${maxSize}) bytes; received ${maxSize + tooMany} so far`
-    return new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { option: 'maxSize', assetId })
   }
 
   #checkStreamability(chunk: Buffer): void {
@@ -260,6 +265,14 @@ export class RealtimeUpload extends Writable {
       this.destroy(error as Error)
     }
   }
+}
+
+const tooLarge = (
+  { maxSize, assetId }: ResolvedUploadOptions,
+  tooMany: number,
+): RealtimeUploadError => {
+  const message = `The stream must have at most maxSize (${maxSize}) bytes; received ${maxSize + tooMany} so far`
+  return new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { option: 'maxSize', assetId })
 }
 
 const signals = new WeakMap<RealtimeUpload, AbortSignal>()

@@ -6,7 +6,7 @@
  * stay young; the bound grows with the time that a call takes, so that lanes never wait for one.
  */
 import type { RegisterOptions } from '../frameio/client.ts'
-import type { Part } from './part.ts'
+import type { Part } from '../spool/home.ts'
 import type { UploadUrl } from './put-part.ts'
 
 /** One call to Frame.io: a URL for each part, in order. */

@@ -3,8 +3,7 @@
  * final one. The bytes go to the part's home, once.
  */
 import { createHash, type Hash } from 'node:crypto'
-import type { Filling, Home } from './home.ts'
-import type { Part } from './part.ts'
+import type { Filling, Home, Part } from '../spool/home.ts'
 import type { PartPlan } from './part-plan.ts'
 
 export interface SplitterOptions {

@@ -6,14 +6,15 @@ import { setMaxListeners } from 'node:events'
 import type { RealtimeUploadError } from '../errors.ts'
 import type { CallContext } from '../frameio/api.ts'
 import { type RegisterOptions, registerParts } from '../frameio/client.ts'
+import type { ResolvedClientOptions } from '../frameio/options.ts'
 import { Pulse } from '../net/retry.ts'
 import { unlessAborted } from '../net/signals.ts'
+import type { Part } from '../spool/home.ts'
 import { BlockAccount } from './blocks.ts'
 import { tell } from './diagnostics.ts'
 import type { RetryInfo } from './events.ts'
 import { Lanes } from './lanes.ts'
 import type { ResolvedUploadOptions } from './options.ts'
-import type { Part } from './part.ts'
 import { putPart, type Receipt, type UploadUrl } from './put-part.ts'
 import { Registrar } from './registrar.ts'
 import { type Shared, sharedFor } from './shared.ts'
@@ -24,6 +25,8 @@ export interface TransferListener {
   onRetry(info: RetryInfo): void
   /** The first fatal failure. Nothing follows it. */
   onFailure(error: unknown): void
+  /** Whether an outage is no failure now, however long it lasts. Default: it is one. */
+  readonly isPatient?: () => boolean
 }
 
 /** How far an upload has come; see `Progress`. */
@@ -51,6 +54,8 @@ export class Transfer {
   /** Bytes that memory is limited to, together with the client's other uploads. */
   readonly memoryLimit: number
   readonly counts: Counts
+  /** Where its client keeps recordings, if it does; and whose API it is. */
+  readonly client: Pick<ResolvedClientOptions, 'spool' | 'baseUrl' | 'device'>
   readonly #options: ResolvedUploadOptions
   readonly #listener: TransferListener
   readonly #shared: Shared
@@ -75,6 +80,7 @@ export class Transfer {
     this.counts = counts
     this.#shared = sharedFor(options)
     const { api, pool, cap } = this.#shared
+    this.client = api.options
     this.memoryLimit = api.options.memoryLimit
     this.memory = new BlockAccount(pool)
     const { giveUpAfter } = api.options.retry
@@ -121,6 +127,7 @@ export class Transfer {
     let put: Promise<Receipt> | undefined
     let isStored = false
     try {
+      if (part.ready) await this.#unlessEnded(part.ready)
       const url = await this.#unlessEnded(this.#registrar.add(part))
       this.counts.partsRegistered++
       this.#pulse.beat()
@@ -147,6 +154,7 @@ export class Transfer {
       this.counts.partsInFlight++
       return () => {
         this.counts.partsInFlight--
+        part.rest?.()
         leave()
       }
     }
@@ -159,7 +167,7 @@ export class Transfer {
       renew: () => this.#unlessEnded(this.#registrar.again(part)),
       start,
       allowed: () => this.#lanes.allowed(part.size),
-      onCut: after => this.#lanes.cut(after),
+      onCut: after => this.#lanes.cut(after) && !this.#listener.isPatient?.(),
       context: { ...this.#context('put', [part.number]), retry: api.options.retry },
     })
   }
@@ -179,6 +187,7 @@ export class Transfer {
     return {
       signal: this.#ending.signal,
       pulse: this.#pulse,
+      isPatient: () => this.#listener.isPatient?.() ?? false,
       onRetry: retry => {
         this.counts.retries++
         if (stage === 'put') this.#slowDown(retry.error)

@@ -1,12 +1,34 @@
 /**
  * What an upload warns of, in full sentences. Each is said once.
  */
+import type { SpoolWarning } from '../spool/spool.ts'
 import type { UploadWarning } from './events.ts'
 
 export const notStreamable = (): UploadWarning => ({
   code: 'NOT_STREAMABLE',
   message:
     'The file has its index (moov) last: it plays once it is whole, and not at all if the recording is cut off. For ffmpeg: -movflags frag_keyframe+empty_moov+default_base_moof',
+})
+
+const SPOOL: Record<SpoolWarning, string> = {
+  SPOOL_FULL: 'The disk of the spool is full',
+  SPOOL_TOO_SLOW: 'The disk of the spool is slower than the source and the network',
+  SPOOL_FAILED: 'The disk of the spool failed',
+}
+
+export const spoolWarning = (code: SpoolWarning, cause: Error | undefined): UploadWarning => {
+  const until = code === 'SPOOL_FAILED' ? 'from now on' : 'until it takes more'
+  const why = cause ? ` (${cause.message})` : ''
+  return {
+    code,
+    message: `${SPOOL[code]}${why}: what comes goes through memory alone ${until}, and would not outlive this process`,
+  }
+}
+
+/** With a spool, in the middle of a recording. */
+export const uploadFailed = (error: Error): UploadWarning => ({
+  code: 'UPLOAD_FAILED',
+  message: `${error.message}. The recording goes on into the spool, and can be uploaded from there`,
 })
 
 /** @param size of the parts that begin now, in bytes */

@@ -1,7 +1,7 @@
 /**
- * What goes on for minutes, as anyone can run it by hand: random schedules in large numbers, uploads
- * that trickle through faults, two hundred at once, the command with all that can befall it. Each tool says by
- * its exit code how it ended.
+ * What goes on for minutes, as anyone can run it by hand: random schedules, power cuts, kills, uploads
+ * that trickle through faults, two hundred at once, the command with all that can befall it. Each tool
+ * says by its exit code how it ended.
  */
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -14,6 +14,8 @@ t.jobs = 3
 
 for (const [tool, amount] of [
   ['random-schedules', '2000'],
+  ['power-cuts', '300'],
+  ['kills', '60'],
   ['soak', '3'],
   ['load', '200'],
   ['leftovers', '40'],

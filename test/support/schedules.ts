@@ -3,12 +3,20 @@
  * of it, whatever happens. A schedule is plain data, so that fast-check can shrink and print it.
  */
 
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { type Agent, DecoratorHandler, type Dispatcher } from 'undici'
 import { LIMITS_DOOR, type Limits } from '../../lib/frameio/protocol.ts'
-import { FrameioClient, RealtimeUpload, type RealtimeUploadOptions } from '../../lib/index.ts'
+import {
+  FrameioClient,
+  RealtimeUpload,
+  type RealtimeUploadOptions,
+  resumeUploads,
+} from '../../lib/index.ts'
 import { FaultList } from '../../lib/sandbox/faults.ts'
 import type { Fault, FaultAction, Sandbox, SandboxAsset } from '../../lib/sandbox/index.ts'
 import { startSandbox } from '../../lib/sandbox/index.ts'
@@ -44,6 +52,8 @@ export interface Schedule {
   readonly growthDivisor: number
   readonly maxPartsPerCall: number
   readonly integrity: 'md5' | undefined
+  /** Is there a spool? */
+  readonly spool: 'durable' | 'overflow' | undefined
   /** Calls of the token function that fail. */
   readonly tokenFails: number
   /** The token dies when so many bytes were handed over. */
@@ -218,6 +228,7 @@ export const schedules: fc.Arbitrary<Schedule> = fc
         growthDivisor: fc.constantFrom(900, 900, 5),
         maxPartsPerCall: fc.constantFrom(100, 100, 1, 3),
         integrity: sometimes(fc.constant('md5' as const), 3),
+        spool: sometimes(fc.constantFrom('durable' as const, 'overflow' as const), 4),
         tokenFails: fc.constantFrom(0, 0, 0, 1, 3),
         tokenDiesAt: sometimes(fc.integer({ min: 0, max: size }), 6),
         patient: fc.boolean(),
@@ -299,12 +310,16 @@ const play = async (schedule: Schedule, sandbox: Sandbox): Promise<string[]> => 
   const network = networkOf(schedule, sandbox, asset)
   const controller = new AbortController()
   const client = clientOf(schedule, sandbox, network.dispatcher)
+  const dir = schedule.spool && (await mkdtemp(join(tmpdir(), 'schedule-')))
   const upload = new RealtimeUpload(
     optionsFor(
       { sandbox, asset },
       {
         ...uploadOptions(schedule, sandbox, network.dispatcher, client),
         signal: controller.signal,
+        ...(dir && {
+          spool: { dir, durable: schedule.spool === 'durable', keepFree: 0, syncEvery: 10 },
+        }),
       },
       limitsOf(schedule),
     ),
@@ -337,7 +352,7 @@ const play = async (schedule: Schedule, sandbox: Sandbox): Promise<string[]> => 
     const most = heldAtMost(schedule, cuts, handed)
     const ahead = handed - asset.storedBytes
     expect(
-      ahead <= most + streams,
+      schedule.spool !== undefined || ahead <= most + streams,
       `${ahead} bytes were taken and not stored; at most ${most} (memory) + ${streams} (streams)`,
     )
   }
@@ -409,14 +424,48 @@ const play = async (schedule: Schedule, sandbox: Sandbox): Promise<string[]> => 
   // Promise 6: the window grows with the time of a call, and a part that waits for another try has
   // left its lane. No more can wait than the memory holds.
   const held = Math.ceil(heldAtMost(schedule, cuts, size) / schedule.partSize) + 1
-  expect(network.most.waiting <= held, `parts registered: ${network.most.waiting} of ${held}`)
+  expect(
+    schedule.spool !== undefined || network.most.waiting <= held,
+    `parts registered: ${network.most.waiting} of ${held}`,
+  )
   expect(network.inFlight() === 0, `requests after close: ${network.inFlight()}`)
 
   await client?.close()
   await network.close()
+  if (dir && (schedule.spool === 'durable' || all)) {
+    sandbox.faults.clear()
+    const durable = upload.progress.bytesDurable
+    for (const rule of await finishFrom(dir, sandbox, asset, data, all ? size : durable))
+      wrong.add(rule)
+  }
+  if (dir) await rm(dir, { recursive: true })
   await until(() => sandbox.stats.openSockets === 0, 'the sockets to close')
   sandbox.faults.clear()
   return [...wrong]
+}
+
+/** What a spool holds must become an asset, and the spool empty. Says what did not hold. */
+const finishFrom = async (
+  dir: string,
+  sandbox: Sandbox,
+  asset: SandboxAsset,
+  data: Buffer,
+  least: number,
+): Promise<string[]> => {
+  const wrong: string[] = []
+  const { token, url: baseUrl } = sandbox
+  const client = new FrameioClient({ token, baseUrl, ...{ [LIMITS_DOOR]: { minPartSize: 1_000 } } })
+  for await (const one of resumeUploads({ dir, client })) {
+    if ('error' in one) wrong.push(`a resume must finish: ${shown(one.error)}`)
+    else if (one.bytes < least) wrong.push(`${least} bytes were durable, and ${one.bytes} are left`)
+    else if (one.bytes > 0) {
+      await within(HANGS / 2, asset.whenUploaded())
+      if (asset.sha256 !== sha256(data.subarray(0, one.bytes))) wrong.push('another content')
+    }
+  }
+  await client.close()
+  const left = await readdir(dir)
+  return left.length === 0 ? wrong : [...wrong, `the spool must be empty: ${left}`]
 }
 
 const SOURCE_ERROR = new Error('the camera fell')

@@ -1,0 +1,183 @@
+/**
+ * The disk, as far as the spool needs it: the seam behind which tests put one that lies, and the real
+ * one. Each call is one that may fail, and each says what is durable when it is over.
+ */
+import type { Stats } from 'node:fs'
+import {
+  type FileHandle,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rmdir,
+  stat,
+  statfs,
+  unlink,
+} from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+
+export interface Disk {
+  /** Makes a folder that nobody else can read, with its parents. The names of all that is new are durable. */
+  makeFolder(path: string): Promise<void>
+  /** Names in a folder; none where there is no such folder. */
+  list(path: string): Promise<string[]>
+  /** Bytes of a file; undefined where there is none. */
+  size(path: string): Promise<number | undefined>
+  /** A file to read and write, 0600. Made where there is none. */
+  open(path: string): Promise<DiskFile>
+  rename(from: string, to: string): Promise<void>
+  /** Removes a file. Harmless where there is none. */
+  remove(path: string): Promise<void>
+  /** Removes an empty folder. */
+  removeFolder(path: string): Promise<void>
+  /** Makes the names in a folder durable, and that others are gone. */
+  syncFolder(path: string): Promise<void>
+  /** Bytes that are free on the volume of a folder, for those who are not root. */
+  free(path: string): Promise<number>
+}
+
+export interface DiskFile {
+  /** Writes all of it from a byte on, or throws. */
+  write(chunks: readonly Uint8Array[], at: number): Promise<void>
+  /** Reads from a byte on; says how many bytes came: fewer only at the end of the file. */
+  read(into: Uint8Array, at: number): Promise<number>
+  /** In bytes. */
+  size(): Promise<number>
+  /** Cuts it to so many bytes. */
+  cut(size: number): Promise<void>
+  /**
+   * Makes its bytes durable, and its name where the file was made by this call of `open`: durable bytes
+   * in a file whose name is not are nothing. Once this has failed it must not be called again on the
+   * file: the kernel may have dropped the pages, and the next call would tell of success (PostgreSQL's
+   * fsyncgate).
+   */
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export const realDisk: Disk = {
+  async makeFolder(path) {
+    const whole = resolve(path)
+    // The outermost folder that was made, or undefined where all stood already.
+    const first = await mkdir(whole, { recursive: true, mode: 0o700 })
+    if (first === undefined) return
+    for (let at = whole; at !== dirname(first); at = dirname(at)) await syncFolder(dirname(at))
+  },
+
+  async list(path) {
+    try {
+      return await readdir(path)
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw error
+    }
+  },
+
+  async open(path) {
+    const made = await open(path, 'wx+', 0o600).catch(error => {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+      throw error
+    })
+    return new RealFile(made ?? (await open(path, 'r+')), made ? dirname(path) : undefined)
+  },
+
+  async size(path) {
+    try {
+      return (await stat(path)).size
+    } catch (error) {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  },
+
+  rename,
+
+  async remove(path) {
+    await unlink(path).catch(error => {
+      if (!isMissing(error)) throw error
+    })
+  },
+
+  removeFolder: path => rmdir(path),
+
+  syncFolder: path => syncFolder(path),
+
+  async free(path) {
+    const { bavail, bsize } = await statfs(path)
+    return bavail * bsize
+  },
+}
+
+class RealFile implements DiskFile {
+  readonly #handle: FileHandle
+  /** Where its name is not durable yet. */
+  #newIn: string | undefined
+
+  constructor(handle: FileHandle, newIn: string | undefined) {
+    this.#handle = handle
+    this.#newIn = newIn
+  }
+
+  async write(chunks: readonly Uint8Array[], at: number): Promise<void> {
+    let left = chunks.filter(chunk => chunk.length > 0)
+    let position = at
+    while (left.length > 0) {
+      // May be short without an error: the next call tells why.
+      let { bytesWritten } = await this.#handle.writev(left, position)
+      position += bytesWritten
+      while (left[0] && bytesWritten >= left[0].length) {
+        bytesWritten -= left[0].length
+        left = left.slice(1)
+      }
+      if (left[0] && bytesWritten > 0) left = [left[0].subarray(bytesWritten), ...left.slice(1)]
+    }
+  }
+
+  async read(into: Uint8Array, at: number): Promise<number> {
+    let filled = 0
+    while (filled < into.length) {
+      const left = into.length - filled
+      const { bytesRead } = await this.#handle.read(into, filled, left, at + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return filled
+  }
+
+  async size(): Promise<number> {
+    const { size }: Stats = await this.#handle.stat()
+    return size
+  }
+
+  cut(size: number): Promise<void> {
+    return this.#handle.truncate(size)
+  }
+
+  async sync(): Promise<void> {
+    await this.#handle.datasync()
+    if (this.#newIn === undefined) return
+    await syncFolder(this.#newIn)
+    this.#newIn = undefined
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close()
+  }
+}
+
+/** Windows refuses to open a folder for writing, and makes names durable by itself. */
+const syncFolder = async (path: string): Promise<void> => {
+  try {
+    const handle = await open(path, 'r')
+    await handle.sync().finally(() => handle.close())
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (process.platform !== 'win32' || !['EPERM', 'EISDIR', 'EACCES'].includes(code)) throw error
+  }
+}
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
+
+/** Of a write. ENOSPC from a sync is none of these: it counts as a failure (NFS). */
+export const isFull = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ENOSPC'

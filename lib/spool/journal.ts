@@ -1,0 +1,177 @@
+/**
+ * The journal of a spool: what became of an upload, a record a line, append only.
+ *
+ *     3f2a9c01 {"d":311,"t":"part","n":1,"size":5242880,"crc":907060870}\n
+ *     ───┬──── ──┬────
+ *        │       └ bytes of the journal that were known to be durable when the line was written
+ *        └ CRC-32 of the JSON, in hex
+ *
+ * A bad line below the `d` of a later one has rotted: it was durable. Any other bad line begins a torn
+ * tail, whether or not good lines stand behind it: the pages of one sync may land in any order.
+ *
+ * Nothing here may hold a token or a URL: `origin` is compared, and never used as an address.
+ */
+import { crc32 } from 'node:zlib'
+import { type DiskFile, isFull } from './disk.ts'
+
+/** Of the format. A journal of another is refused. */
+const VERSION = 1
+
+/** What is to be uploaded, and as what. The first record, durable before a byte is taken in. */
+export interface Opening {
+  readonly assetId: string
+  readonly filetype: string
+  /** Of Frame.io's API. */
+  readonly origin: string
+  /** `clientVersion` of a Camera to Cloud device. */
+  readonly device?: string | undefined
+  readonly assetName?: string | undefined
+  readonly partSize: number
+  readonly maxSize: number
+  readonly expectedSize?: number | undefined
+  readonly integrity?: 'md5' | undefined
+}
+
+export type Entry =
+  | ({ readonly t: 'open'; readonly version: number } & Opening)
+  /** The first `at` bytes of part `n` lie in its file, with this CRC; `whole`: it takes no more. */
+  | {
+      readonly t: 'mark'
+      readonly n: number
+      readonly at: number
+      readonly crc: number
+      readonly whole?: true | undefined
+    }
+  /** Part `n` does not lie whole on the disk, and is about to be registered. */
+  | { readonly t: 'mem'; readonly n: number; readonly size: number }
+  /** Part `n` is complete in its file. A second one replaces the first. */
+  | { readonly t: 'part'; readonly n: number; readonly size: number; readonly crc: number }
+  /** The stream has ended: nothing changes the number of parts or of bytes any more. */
+  | { readonly t: 'final'; readonly parts: number; readonly total: number }
+  /** S3 has part `n`. */
+  | { readonly t: 'stored'; readonly n: number; readonly size: number }
+  /** S3 has every part. */
+  | { readonly t: 'done' }
+
+export const opening = (open: Opening): Entry => ({ t: 'open', version: VERSION, ...open })
+
+/** A line of the journal. @param durable bytes of the journal that are known to be durable */
+export const lineOf = (entry: Entry, durable: number): string => {
+  const json = JSON.stringify({ d: durable, ...entry })
+  return `${hex(crc32(json))} ${json}\n`
+}
+
+const hex = (crc: number) => crc.toString(16).padStart(8, '0')
+
+export interface Reading {
+  readonly entries: readonly Entry[]
+  /** Bytes of good lines: what stands behind is torn. */
+  readonly end: number
+  /** Where a line that was durable is bad. */
+  readonly damagedAt: number | undefined
+  /** Written by a version of this library that knows more. */
+  readonly isForeign: boolean
+}
+
+/** What a journal holds. */
+export const readJournal = (bytes: Buffer): Reading => {
+  const entries: Entry[] = []
+  let end: number | undefined
+  let isForeign = false
+  for (let at = 0; at < bytes.length; ) {
+    const feed = bytes.indexOf(10, at)
+    const line = feed < 0 ? undefined : parse(bytes.toString('utf8', at, feed))
+    if (line && end !== undefined && line.d > end) {
+      return { entries, end, damagedAt: end, isForeign }
+    }
+    if (!line) end ??= at
+    else if (end === undefined) {
+      isForeign ||= !isEntry(line)
+      entries.push(line)
+    }
+    at = feed < 0 ? bytes.length : feed + 1
+  }
+  return { entries, end: end ?? bytes.length, damagedAt: undefined, isForeign }
+}
+
+const KINDS = new Set<Entry['t']>(['open', 'mark', 'mem', 'part', 'final', 'stored', 'done'])
+
+const isEntry = (line: Entry): boolean =>
+  KINDS.has(line.t) && (line.t !== 'open' || line.version === VERSION)
+
+const parse = (line: string): (Entry & { readonly d: number }) | undefined => {
+  const json = line.slice(9)
+  if (line[8] !== ' ' || line.slice(0, 8) !== hex(crc32(json))) return undefined
+  try {
+    return JSON.parse(json)
+  } catch {
+    return undefined // A CRC of garbage that holds by chance.
+  }
+}
+
+/** The journal of an upload, open for more. One call at a time reaches the disk. */
+export class Journal {
+  readonly #file: DiskFile
+  readonly #makeRoom: () => Promise<boolean>
+  /** Bytes on the disk, and those of them that are durable. */
+  #end: number
+  #durable: number
+  #lines: Entry[] = []
+  #last: Promise<unknown> = Promise.resolve()
+
+  /**
+   * @param end bytes of good lines in it, all durable
+   * @param makeRoom called where the disk is full; whether another try is worth making
+   */
+  constructor(file: DiskFile, end: number, makeRoom: () => Promise<boolean>) {
+    this.#file = file
+    this.#end = end
+    this.#durable = end
+    this.#makeRoom = makeRoom
+  }
+
+  /** Remembers an entry for the next `write` or `sync`. */
+  add(...entries: readonly Entry[]): void {
+    this.#lines.push(...entries)
+  }
+
+  /** Writes what was added: it survives the death of this process. */
+  write(): Promise<void> {
+    return this.#next(() => this.#write())
+  }
+
+  /** Makes durable what was added. */
+  sync(): Promise<void> {
+    return this.#next(async () => {
+      await this.#write()
+      const end = this.#end
+      if (end === this.#durable) return
+      await this.#file.sync()
+      this.#durable = end
+    })
+  }
+
+  close(): Promise<void> {
+    return this.#next(() => this.#file.close())
+  }
+
+  async #write(): Promise<void> {
+    if (this.#lines.length === 0) return
+    const lines = this.#lines.splice(0)
+    const bytes = Buffer.from(lines.map(entry => lineOf(entry, this.#durable)).join(''))
+    try {
+      await this.#file.write([bytes], this.#end)
+    } catch (error) {
+      await this.#file.cut(this.#end) // Half a line would be a torn tail in the middle.
+      if (!isFull(error) || !(await this.#makeRoom())) throw error
+      await this.#file.write([bytes], this.#end)
+    }
+    this.#end += bytes.length
+  }
+
+  #next<T>(call: () => Promise<T>): Promise<T> {
+    const next = this.#last.then(call)
+    this.#last = next.catch(() => {})
+    return next
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * What waits in a spool, without touching it: no lock is taken.
+ */
+import { stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { realDisk } from './disk.ts'
+import { isOurs } from './folder.ts'
+import type { Opening } from './journal.ts'
+import { holderOf } from './lock.ts'
+import { recover } from './recover.ts'
+import { look } from './unfinished.ts'
+
+export interface Waiting {
+  readonly assetId: string
+  readonly folder: string
+  /** Undefined where no byte came, or the journal cannot be read. */
+  readonly opening: Opening | undefined
+  /** Bytes in part files. */
+  readonly bytes: number
+  /** Bytes that S3 has. */
+  readonly bytesStored: number
+  /** When the journal was last written to, in ms since the epoch. */
+  readonly changedAt: number
+  /** The process that works on it. */
+  readonly lockedBy: number | undefined
+  /** Why it cannot be resumed as it lies there. */
+  readonly error: Error | undefined
+}
+
+/** Every upload in a folder, by name. */
+export const listUploads = async (dir: string): Promise<Waiting[]> => {
+  const folders = (await realDisk.list(dir)).sort().map(name => join(dir, name))
+  const uploads: Waiting[] = []
+  for (const folder of folders) if (await isOurs(realDisk, folder)) uploads.push(await see(folder))
+  return uploads
+}
+
+const see = async (folder: string): Promise<Waiting> => {
+  const { reading, files } = await look(realDisk, folder)
+  const lockedBy = await holderOf(join(folder, 'lock'))
+  const { mtimeMs } = await stat(join(folder, 'journal')).catch(() => stat(folder))
+  const seen = {
+    assetId: basename(folder),
+    folder,
+    bytes: [...files.values()].reduce((sum, size) => sum + size, 0),
+    changedAt: mtimeMs,
+    lockedBy,
+  }
+  try {
+    const { opening, stored } = recover({ folder, reading, files }) ?? {}
+    return { ...seen, opening, bytesStored: stored?.bytes ?? 0, error: undefined }
+  } catch (error) {
+    return { ...seen, opening: undefined, bytesStored: 0, error: error as Error }
+  }
+}

@@ -1,0 +1,132 @@
+/**
+ * One process at a time works on the spool of an upload.
+ *
+ * Linux: flock(1), run as a child that inherits our descriptor, locks the open file, which is ours: the
+ * lock ends with this process, however that ends, and holds across containers. Where there is no flock,
+ * a lock file that names a process which is gone counts as free: by its number and when it began.
+ */
+import { spawn } from 'node:child_process'
+import { constants } from 'node:fs'
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
+import { RealtimeUploadError } from '../errors.ts'
+
+export interface Lock {
+  release(): Promise<void>
+}
+
+/** macOS: O_EXLOCK, which Node does not name. */
+const O_EXLOCK = 0x20
+
+/** @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`, naming the process that has it */
+export const lock = async (path: string): Promise<Lock> => {
+  for (;;) {
+    const handle = await openLocked(path)
+    try {
+      if (handle && (await isStill(path, handle))) {
+        const owner = JSON.stringify({ pid: process.pid, began: await beganAt(process.pid) })
+        await handle.truncate(0)
+        await handle.write(owner, 0)
+        return { release: () => handle.close() }
+      }
+    } catch (error) {
+      await handle?.close()
+      throw error
+    }
+    // Whoever had it has removed it in this very moment: another file has the name now, or none.
+    await handle?.close()
+  }
+}
+
+const openLocked = async (path: string): Promise<FileHandle | undefined> => {
+  const flags = constants.O_RDWR | constants.O_CREAT
+  if (process.platform === 'darwin') {
+    return open(path, flags | O_EXLOCK | constants.O_NONBLOCK, 0o600).catch(error => {
+      if (error.code === 'EAGAIN') throw inUse(path, '')
+      throw error
+    })
+  }
+  const handle = await open(path, flags, 0o600)
+  try {
+    const isLocked = process.platform === 'linux' ? await flock(handle) : undefined
+    const said = await readFile(path, 'utf8').catch(() => '')
+    if (isLocked === false) throw inUse(path, said)
+    if (isLocked === undefined && (await isAlive(said))) throw inUse(path, said)
+    return handle
+  } catch (error) {
+    await handle.close()
+    throw error
+  }
+}
+
+/** Undefined where there is no such program. */
+const flock = (handle: FileHandle): Promise<boolean | undefined> =>
+  new Promise((resolve, reject) => {
+    const child = spawn('flock', ['-n', '3'], {
+      stdio: ['ignore', 'ignore', 'ignore', handle.fd],
+      env: { PATH: process.env.PATH },
+    })
+    child.once('error', () => resolve(undefined))
+    child.once('exit', (code, signal) => {
+      if (code === 0) resolve(true)
+      else if (code === 1) resolve(false)
+      else reject(new Error(`flock failed: ${signal ?? `exit code ${code}`}`))
+    })
+  })
+
+/** Has the path still this file? */
+const isStill = async (path: string, handle: FileHandle): Promise<boolean> => {
+  const [ours, theirs] = await Promise.all([handle.stat(), stat(path).catch(() => undefined)])
+  return theirs !== undefined && theirs.ino === ours.ino && theirs.dev === ours.dev
+}
+
+interface Owner {
+  readonly pid: number
+  readonly began: string | undefined
+}
+
+const ownerIn = (said: string): Owner | undefined => {
+  try {
+    const owner = JSON.parse(said)
+    return Number.isInteger(owner.pid) ? owner : undefined
+  } catch {
+    return undefined // Its owner is about to write it, or died before.
+  }
+}
+
+const isAlive = async (said: string): Promise<boolean> => {
+  const owner = ownerIn(said)
+  if (!owner || owner.pid === process.pid) return false
+  try {
+    process.kill(owner.pid, 0)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
+  }
+  const began = await beganAt(owner.pid)
+  return began === undefined || owner.began === undefined || began === owner.began
+}
+
+/** When a process began, in the system's own words; undefined where it does not say. */
+const beganAt = async (pid: number): Promise<string | undefined> => {
+  try {
+    const text = await readFile(`/proc/${pid}/stat`, 'utf8')
+    // The name, which stands in brackets, may hold anything.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19]
+  } catch {
+    return undefined
+  }
+}
+
+/** The process that has a lock, as far as its file tells; undefined where nobody has. */
+export const holderOf = async (path: string): Promise<number | undefined> => {
+  const said = await readFile(path, 'utf8').catch(() => '')
+  const pid = ownerIn(said)?.pid
+  return pid === process.pid || (await isAlive(said)) ? pid : undefined
+}
+
+const inUse = (path: string, said: string): RealtimeUploadError => {
+  const pid = ownerIn(said)?.pid
+  const who = pid === undefined ? 'another process' : `process ${pid}`
+  return new RealtimeUploadError('ERR_SPOOL_IN_USE', `${who} is working on this spool (${path})`, {
+    path,
+  })
+}

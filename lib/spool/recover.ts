@@ -1,0 +1,142 @@
+/**
+ * What the folder of an upload that was cut off comes to: a pure function of its journal and of what
+ * lies beside it. `resume` carries it out.
+ */
+import { RealtimeUploadError } from '../errors.ts'
+import { partFile } from './folder.ts'
+import type { Entry, Opening, Reading } from './journal.ts'
+
+/** A part that lies whole in its file. */
+export interface WholePart {
+  readonly n: number
+  readonly size: number
+  readonly crc: number
+}
+
+/** A part of which no more is known than that so many of its first bytes have this CRC. */
+export interface MarkedPart {
+  readonly n: number
+  readonly marks: readonly Mark[]
+}
+
+export type Mark = Extract<Entry, { t: 'mark' }>
+
+export interface Recovery {
+  readonly opening: Opening
+  /** All is stored: the folder is only to be removed. */
+  readonly isDone: boolean
+  /** Parts that S3 has, and their bytes. */
+  readonly stored: { readonly parts: number; readonly bytes: number }
+  /** Parts to be sent, in order. */
+  readonly send: readonly WholePart[]
+  /** Parts and bytes up to the last that is known whole. */
+  readonly cut: { readonly parts: number; readonly bytes: number }
+  /** Those behind, in order, without a gap: their files tell how far they hold. */
+  readonly marked: readonly MarkedPart[]
+  readonly final: { readonly parts: number; readonly total: number } | undefined
+}
+
+/** What lies in the folder: its journal, and the sizes of its part files by number. */
+export interface Found {
+  readonly folder: string
+  readonly reading: Reading
+  readonly files: ReadonlyMap<number, number>
+}
+
+/**
+ * @returns undefined where no byte ever came
+ * @throws {RealtimeUploadError} `ERR_SPOOL_DAMAGED`, `ERR_SPOOL_INCOMPLETE`
+ */
+export const recover = ({ folder, reading, files }: Found): Recovery | undefined => {
+  const { entries, damagedAt, isForeign } = reading
+  const journal = `${folder}/journal`
+  if (damagedAt !== undefined)
+    throw damaged(journal, damagedAt, 'a line that was durable is not whole')
+  if (isForeign)
+    throw damaged(journal, 0, 'it was written by a version of this library that knows more')
+  const [open] = entries
+  if (open?.t !== 'open') {
+    if (entries.length === 0 && files.size === 0) return undefined
+    throw damaged(journal, 0, 'it does not begin with the opening of an upload')
+  }
+  const { t: _, version, ...opening } = open
+  const known = read(entries)
+  const { final } = known
+  const send: WholePart[] = []
+  const stored = { parts: 0, bytes: 0 }
+  const cut = { parts: 0, bytes: 0 }
+  const last = final?.parts ?? known.last
+  const isDone = entries.some(({ t }) => t === 'done')
+  for (let n = 1; n <= last && !isDone; n++) {
+    const whole = known.parts.get(n)
+    const storedSize = known.stored.get(n)
+    const size = storedSize ?? whole?.size
+    if (size === undefined) throw incomplete(opening.assetId, n, cut.bytes, known.memory.get(n))
+    if (storedSize !== undefined) {
+      stored.parts++
+      stored.bytes += size
+    } else {
+      const there = files.get(n)
+      if (there === undefined) throw incomplete(opening.assetId, n, cut.bytes, size)
+      if (there !== size) {
+        const reason = `it must have ${size} bytes, and has ${there}`
+        throw damaged(partFile(folder, n), Math.min(size, there), reason)
+      }
+      send.push(whole as WholePart)
+    }
+    cut.parts++
+    cut.bytes += size
+  }
+  const marked: MarkedPart[] = []
+  for (let n = last + 1; !final && known.marks.has(n); n++) {
+    // The mark of a sync stands behind those of what was written meanwhile.
+    const marks = [...(known.marks.get(n) ?? [])].sort((one, other) => one.at - other.at)
+    marked.push({ n, marks })
+  }
+  return { opening, isDone, stored, send, cut, marked, final }
+}
+
+const read = (entries: readonly Entry[]) => {
+  const parts = new Map<number, WholePart>()
+  const stored = new Map<number, number>()
+  const memory = new Map<number, number>()
+  const marks = new Map<number, Mark[]>()
+  let final: Extract<Entry, { t: 'final' }> | undefined
+  let last = 0
+  for (const entry of entries) {
+    if (entry.t === 'part') parts.set(entry.n, entry)
+    else if (entry.t === 'stored') stored.set(entry.n, entry.size)
+    else if (entry.t === 'mem') memory.set(entry.n, entry.size)
+    else if (entry.t === 'mark')
+      marks
+        .set(entry.n, marks.get(entry.n) ?? [])
+        .get(entry.n)
+        ?.push(entry)
+    else if (entry.t === 'final') final = entry
+    if (entry.t === 'part' || entry.t === 'stored' || entry.t === 'mem')
+      last = Math.max(last, entry.n)
+  }
+  return { parts, stored, memory, marks, final, last }
+}
+
+export const damaged = (path: string, offset: number, reason: string): RealtimeUploadError =>
+  new RealtimeUploadError(
+    'ERR_SPOOL_DAMAGED',
+    `${path} is damaged at byte ${offset}: ${reason}. Nothing was deleted.`,
+    { path, offset },
+  )
+
+const incomplete = (
+  assetId: string,
+  partNumber: number,
+  from: number,
+  size: number | undefined,
+): RealtimeUploadError => {
+  const to = size === undefined ? undefined : from + size
+  const gap = to === undefined ? `from byte ${from} on` : `bytes ${from} to ${to}`
+  return new RealtimeUploadError(
+    'ERR_SPOOL_INCOMPLETE',
+    `The spool of asset ${assetId} lacks part ${partNumber} (${gap}), which was in memory alone or has been removed. What is there stays.`,
+    { assetId, partNumber, from, to },
+  )
+}

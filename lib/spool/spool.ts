@@ -1,0 +1,472 @@
+/**
+ * The spool: a second home for the parts of an upload, on the disk, so that a recording outlives an
+ * outage that is longer than memory, the death of the process, and a power cut.
+ *
+ * What holds always:
+ *   1. A part that lies whole on the disk is registered only when its `part` line, and a byte of the
+ *      next part or `final`, are durable: else a power cut could leave a part that is registered as
+ *      not final with nothing behind it.
+ *   2. `final` is durable before the final registration: afterwards the total never changes.
+ *   3. `stored` is durable before the file is removed.
+ *   4. The name of a file is durable before a `mark` in it is (kept by `DiskFile.sync`).
+ *   5. A sync that failed is never repeated on its file.
+ *   6. No byte leaves one home before another holds it, and none is deleted because of an error.
+ *   7. Two calls of ours to the disk at a time at most: name look-ups share the same four threads.
+ *
+ * Read journal.ts first, then spool-part.ts, this, and recover.ts, which is the way back.
+ *
+ *     push ──► memory blocks ──► written to the part's file ──► synced ──► journal synced ──► ready
+ *                                  (#pump, as it comes)         (#pass, when it is due)       to send
+ */
+import { crc32 } from 'node:zlib'
+import { type Disk, type DiskFile, isFull } from './disk.ts'
+import { partFile, refuseUsed, removeFolder } from './folder.ts'
+import type { BlockMemory, Filling, UploadSpool } from './home.ts'
+import { type Entry, Journal, type Opening, opening } from './journal.ts'
+import type { Lock } from './lock.ts'
+import { Spares } from './spares.ts'
+import { type PartOwner, SpoolPart } from './spool-part.ts'
+
+export interface SpoolSettings {
+  /** Bytes on disk at most. */
+  readonly maxBytes: number
+  /** Bytes that are left free on the volume. */
+  readonly keepFree: number
+  /** Greatest age of bytes that are not durable, in ms. */
+  readonly syncEvery: number
+}
+
+export type SpoolWarning = 'SPOOL_FULL' | 'SPOOL_TOO_SLOW' | 'SPOOL_FAILED'
+
+export interface SpoolOptions extends SpoolSettings {
+  /** Of this upload. */
+  readonly folder: string
+  readonly disk: Disk
+  readonly lock: (path: string) => Promise<Lock>
+  readonly memory: BlockMemory
+  /** In bytes. */
+  readonly memoryLimit: number
+  readonly onWarning: (code: SpoolWarning, cause: Error | undefined) => void
+  /** A part lies whole and durable in its file. */
+  readonly onWhole: (part: number, size: number) => void
+}
+
+/** Blocks that are written at once. */
+const AT_ONCE = 4
+/** Kept on the disk for the last lines of the journal, in bytes. */
+const RESERVE = 2 ** 20
+/** How long a full disk is left alone, in ms. */
+const LOOK_AGAIN = 1_000
+
+export class Spool implements PartOwner, UploadSpool {
+  readonly isDurable = true
+  readonly #options: SpoolOptions
+  #journal: Journal | undefined
+  #lock: Lock | undefined
+  /** Parts that are not ready to be sent, in order. */
+  #parts: SpoolPart[] = []
+  /** Parts that are, with bytes in memory alone. */
+  readonly #inMemory = new Set<SpoolPart>()
+  /** Stored parts whose files are still there. */
+  #stored: SpoolPart[] = []
+  #count: number
+  #final: Extract<Entry, { t: 'final' }> | undefined
+  #isFinalDurable = false
+  readonly #spares: Spares
+  #failure: Error | undefined
+  /** The disk took no more, since when, and whether that was said since it last did. */
+  #isFull = false
+  #fullSince = 0
+  #isTold = false
+  #isSlow = false
+  /** Bytes in files. */
+  #onDisk = 0
+  #pumping: Promise<void> | undefined
+  #passing: Promise<void> | undefined
+  #isDue = false
+  #timer: NodeJS.Timeout | undefined
+  #writes: Promise<unknown> = Promise.resolve()
+  #whenFinal: () => void = () => {}
+
+  /** @param parts that were there before this */
+  constructor(options: SpoolOptions, parts = 0) {
+    this.#options = options
+    this.#count = parts
+    this.#spares = new Spares(options.memoryLimit, () => this.#parts)
+    options.memory.onShort(() => this.#spares.collect())
+  }
+
+  /** Where it lies. */
+  get folder(): string {
+    return this.#options.folder
+  }
+
+  /** Has the disk failed, so that memory is all there is? */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** Bytes on the disk. */
+  get bytesSpooled(): number {
+    return this.#onDisk
+  }
+
+  /** Bytes of this process that are durable here or stored. */
+  bytesDurable = 0
+
+  /**
+   * Makes the folder of a new upload.
+   *
+   * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`
+   */
+  async open(upload: Opening): Promise<void> {
+    const { disk, folder } = this.#options
+    await disk.makeFolder(folder)
+    this.#lock = await this.#options.lock(`${folder}/lock`)
+    await refuseUsed(disk, folder, upload.assetId)
+    const reserve = await disk.open(`${folder}/reserve`)
+    await reserve.write([Buffer.alloc(RESERVE)], 0)
+    await reserve.sync()
+    await reserve.close()
+    const file = await disk.open(`${folder}/journal`)
+    this.#journal = new Journal(file, 0, () => this.#useReserve())
+    this.#journal.add(opening(upload))
+    await this.#journal.sync()
+  }
+
+  begin(size: number): Filling {
+    const { disk, memory, folder } = this.#options
+    memory.beginPart(size)
+    const n = ++this.#count
+    const part = new SpoolPart({
+      n,
+      size,
+      path: partFile(folder, n),
+      disk,
+      memory,
+      owner: this,
+    })
+    part.skips = this.#failure !== undefined || this.#skipsNow(size)
+    this.#parts.push(part)
+    return part
+  }
+
+  /** The stream ended: resolves when that is durable, or cannot be. */
+  async end(parts: number, total: number): Promise<void> {
+    this.#final = { t: 'final', parts, total }
+    if (this.#failure) return this.#letGo()
+    const durable = new Promise<void>(resolve => {
+      this.#whenFinal = resolve
+    })
+    this.#due()
+    await durable
+  }
+
+  onPushed(part: SpoolPart): void {
+    if (this.#failure) return
+    const { memory, memoryLimit, syncEvery } = this.#options
+    if (part.filled - part.written >= memory.blockSize) this.#pump()
+    if (this.#waiting() >= memoryLimit / 4) this.#due()
+    else this.#timer ??= setTimeout(() => this.#due(), syncEvery)
+  }
+
+  maySendFromMemory(part: SpoolPart): boolean {
+    return this.#spares.send(part)
+  }
+
+  onRest(part: SpoolPart): void {
+    this.#spares.rest(part)
+  }
+
+  onNoRoom(): void {
+    if (this.#failure) return
+    // In an outage only the disk can make room: what skipped it, for it was slow, is offered again.
+    if (!this.#isFull && !this.#spares.isMoving) {
+      for (const part of this.#inMemory) part.skips = false
+      this.#isSlow = false
+    }
+    this.#due()
+  }
+
+  onCut(part: SpoolPart): void {
+    if (this.#failure) part.letGo()
+    // Once a byte of the next is here: one sync for both.
+    else setImmediate(() => this.#due())
+  }
+
+  onStored(part: SpoolPart): void {
+    this.#spares.stored(part)
+    this.#inMemory.delete(part)
+    this.#stored.push(part)
+    this.bytesDurable += part.filled - part.synced
+    if (this.#failure) return
+    this.#journal?.add({ t: 'stored', n: part.n, size: part.filled })
+    this.#timer ??= setTimeout(() => this.#due(), this.#options.syncEvery)
+  }
+
+  /** All is stored: removes everything. A disk that fails now is no failure: `resume` does it then. */
+  async finish(): Promise<void> {
+    const { disk, folder, onWarning } = this.#options
+    try {
+      await this.#settle()
+      this.#journal?.add({ t: 'done' })
+      if (!this.#failure) await this.#journal?.sync()
+      await this.#closeFiles()
+      await removeFolder(disk, folder)
+    } catch (error) {
+      onWarning('SPOOL_FAILED', error as Error)
+    } finally {
+      await this.#lock?.release()
+    }
+  }
+
+  /** The upload ends before all is stored: keeps everything. */
+  async close(): Promise<void> {
+    if (!this.#failure && this.#journal) {
+      this.#due()
+      await this.#settle()
+    }
+    await this.#closeFiles()
+    const { disk, folder } = this.#options
+    const isEmpty = this.#count === 0 && this.#journal !== undefined
+    if (isEmpty) await removeFolder(disk, folder)
+    await this.#lock?.release()
+  }
+
+  // ── Bytes to the disk, as they come ────────────────────────────────────────────────────────────
+
+  #pump(): void {
+    this.#pumping ??= this.#pumpAll()
+      .catch(error => this.#fail(error))
+      .finally(() => {
+        this.#pumping = undefined
+      })
+  }
+
+  async #pumpAll(): Promise<void> {
+    const { blockSize } = this.#options.memory
+    for (;;) {
+      const part = this.#parts.find(
+        ({ skips, filled, written }) => !skips && filled - written >= blockSize,
+      )
+      if (!part) return
+      await this.#write(part, part.filled - (part.filled % blockSize))
+    }
+  }
+
+  /** Writes what a part has, up to `end`, or as much of it as goes at once. One call at a time. */
+  #write(part: SpoolPart, end: number): Promise<void> {
+    const write = async () => {
+      if (part.skips || part.isStored || part.written >= end) return
+      const { memory, disk } = this.#options
+      const at = part.written
+      const to = Math.min(end, at - (at % memory.blockSize) + AT_ONCE * memory.blockSize)
+      if (!(await this.#hasRoom(to - at))) return this.#full(part, undefined)
+      const chunks = [...part.chunks(at, to)]
+      try {
+        part.file ??= await disk.open(part.path)
+        await part.file.write(chunks, at)
+      } catch (error) {
+        if (!isFull(error)) throw error
+        await part.file?.cut(at)
+        return this.#full(part, error as Error)
+      }
+      part.crc = chunks.reduce((crc, chunk) => crc32(chunk, crc), part.crc)
+      part.written = to
+      this.#onDisk += to - at
+      this.#isTold = false
+      this.#journal?.add(markOf(part))
+      await this.#journal?.write()
+    }
+    const next = this.#writes.then(write)
+    this.#writes = next.catch(() => {})
+    return next
+  }
+
+  async #hasRoom(bytes: number): Promise<boolean> {
+    const { maxBytes, keepFree, disk, folder } = this.#options
+    if (this.#onDisk + bytes > maxBytes) return false
+    return keepFree === 0 || (await disk.free(folder)) - bytes >= keepFree
+  }
+
+  // ── What was written becomes durable ───────────────────────────────────────────────────────────
+
+  #due(): void {
+    this.#isDue = true
+    this.#passing ??= this.#passes()
+      .catch(error => this.#fail(error))
+      .finally(() => {
+        this.#passing = undefined
+      })
+  }
+
+  async #passes(): Promise<void> {
+    while (this.#isDue && !this.#failure) {
+      this.#isDue = false
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+      await this.#pass()
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const final = this.#isFinalDurable ? undefined : this.#final
+    const stored = this.#stored.splice(0)
+    const parts = [...this.#inMemory, ...this.#parts].filter(part => !part.isStored)
+    // What is at hand now, and no more: a source that is always ready would never let this end.
+    for (const { part, end } of parts.map(part => ({ part, end: part.filled }))) {
+      while (!part.skips && !part.isStored && part.written < end) await this.#write(part, end)
+    }
+    const looks = parts.map(lookAt)
+    await syncAll(looks.flatMap(({ part, at }) => (at > part.synced && part.file) || []))
+    this.#journal?.add(...looks.flatMap(({ entry }) => entry ?? []), ...(final ? [final] : []))
+    await this.#journal?.sync()
+    for (const { part, at, entry } of looks) {
+      if (!part.isStored) this.bytesDurable += at - part.synced
+      part.isWhole ||= entry?.t === 'part'
+      part.isToldOf ||= entry?.t === 'mem'
+      part.synced = at
+      if (entry?.t === 'part') {
+        this.#spares.add(part)
+        this.#options.onWhole(part.n, part.filled)
+        this.#inMemory.delete(part)
+        await closeFile(part)
+      }
+    }
+    this.#isFinalDurable ||= final !== undefined
+    this.#letReadyGo()
+    this.#spares.retry()
+    if (final) this.#whenFinal()
+    await this.#remove(stored)
+  }
+
+  /** Holds 1. */
+  #letReadyGo(): void {
+    let count = 0
+    for (const [index, part] of this.#parts.entries()) {
+      const next = this.#parts[index + 1]
+      const isLast = !next && this.#isFinalDurable
+      const isNextThere = next !== undefined && (next.synced > 0 || next.skips)
+      const isReady = part.isToldOf || (part.isWhole && (isNextThere || isLast))
+      if (!isReady) break
+      if (!part.isWhole) this.#inMemory.add(part)
+      part.letGo()
+      count++
+    }
+    this.#parts.splice(0, count)
+  }
+
+  /** Holds 3: what the journal now says is stored. */
+  async #remove(parts: readonly SpoolPart[]): Promise<void> {
+    for (const part of parts) {
+      await closeFile(part)
+      if (part.written > 0) await this.#options.disk.remove(part.path)
+      this.#onDisk -= part.written
+    }
+    if (parts.length > 0) this.#isFull = false
+  }
+
+  // ── Where the disk does not take more ──────────────────────────────────────────────────────────
+
+  /** What waits for the disk, in bytes. */
+  #waiting(): number {
+    return this.#parts.reduce(
+      (sum, part) => (part.skips ? sum : sum + part.filled - part.synced),
+      0,
+    )
+  }
+
+  /** A disk that is slower than source and network would hold both. */
+  #skipsNow(size: number): boolean {
+    if (this.#isFull && performance.now() - this.#fullSince < LOOK_AGAIN) return true
+    this.#isFull = false
+    const most = Math.max(this.#options.memoryLimit / 2, 2 * size)
+    if (!this.#spares.isMoving || this.#waiting() <= most) return false
+    if (!this.#isSlow) this.#options.onWarning('SPOOL_TOO_SLOW', undefined)
+    this.#isSlow = true
+    return true
+  }
+
+  #full(part: SpoolPart, cause: Error | undefined): void {
+    part.skips = true
+    for (const other of this.#parts) if (other.n > part.n && other.written === 0) other.skips = true
+    if (this.#failure) return
+    if (!this.#isTold) this.#options.onWarning('SPOOL_FULL', cause)
+    this.#isTold = true
+    this.#isFull = true
+    this.#fullSince = performance.now()
+    this.#due()
+  }
+
+  async #useReserve(): Promise<boolean> {
+    const path = `${this.#options.folder}/reserve`
+    if ((await this.#options.disk.size(path)) === undefined) return false
+    await this.#options.disk.remove(path)
+    return true
+  }
+
+  /** Goes on as without a spool, with what is on the disk where that is needed. Holds 5. */
+  #fail(error: Error): void {
+    if (this.#failure) return
+    this.#failure = error
+    clearTimeout(this.#timer)
+    for (const part of this.#parts) part.skips ||= !part.isWhole
+    this.#options.onWarning('SPOOL_FAILED', error)
+    this.#letGo()
+  }
+
+  #letGo(): void {
+    for (const part of this.#parts) if (part.isCut) part.letGo()
+    this.#whenFinal()
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#passing || this.#pumping) await Promise.all([this.#passing, this.#pumping])
+    clearTimeout(this.#timer)
+  }
+
+  async #closeFiles(): Promise<void> {
+    this.#spares.close()
+    const parts = [...this.#parts, ...this.#inMemory, ...this.#stored]
+    for (const part of parts) {
+      part.drop()
+      await closeFile(part)
+    }
+    await this.#journal?.close()
+  }
+}
+
+/** Two at a time. */
+const syncAll = async (files: readonly DiskFile[]): Promise<void> => {
+  const left = [...files]
+  const hand = async () => {
+    for (let file = left.shift(); file; file = left.shift()) await file.sync()
+  }
+  const ended = await Promise.allSettled([hand(), hand()])
+  for (const { status, reason } of ended as PromiseRejectedResult[]) {
+    if (status === 'rejected') throw reason
+  }
+}
+
+const closeFile = async (part: SpoolPart): Promise<void> => {
+  await part.file?.close()
+  part.file = undefined
+}
+
+const markOf = ({ n, size, written: at, crc }: SpoolPart): Entry => ({
+  t: 'mark',
+  n,
+  at,
+  crc,
+  whole: at === size || undefined,
+})
+
+/** What the next sync makes of a part: how far it is durable then, and what the journal says of it. */
+const lookAt = (part: SpoolPart): { part: SpoolPart; at: number; entry: Entry | undefined } => {
+  const { n, isCut, filled: size, written: at, crc } = part
+  const isWhole = isCut && at === size
+  if (isWhole) return { part, at, entry: part.isWhole ? undefined : { t: 'part', n, size, crc } }
+  if (isCut && part.skips)
+    return { part, at, entry: part.isToldOf ? undefined : { t: 'mem', n, size } }
+  return { part, at, entry: at > part.synced ? markOf(part) : undefined }
+}

@@ -1,0 +1,79 @@
+/**
+ * An upload's spool: which folder it is, and what its journal says at its head.
+ */
+import { join } from 'node:path'
+import { RealtimeUploadError } from '../errors.ts'
+import { apiOf } from '../frameio/client.ts'
+import type { ResolvedClientOptions } from '../frameio/options.ts'
+import { realDisk } from '../spool/disk.ts'
+import type { UploadSpool } from '../spool/home.ts'
+import type { Opening } from '../spool/journal.ts'
+import { lock } from '../spool/lock.ts'
+import { Overflow } from '../spool/overflow.ts'
+import { Spool, type SpoolOptions } from '../spool/spool.ts'
+import { tell } from './diagnostics.ts'
+import type { ResolvedUploadOptions } from './options.ts'
+import type { Transfer } from './transfer.ts'
+
+/** Is there a spool for this upload, given with it or with its client? */
+export const hasSpool = ({ client, connection }: ResolvedUploadOptions): boolean =>
+  connection.spool !== undefined ||
+  (client !== undefined && apiOf(client).options.spool !== undefined)
+
+/** A spool for a new upload, not yet open. */
+export const spoolFor = (
+  { assetId }: ResolvedUploadOptions,
+  { client, memory, memoryLimit }: Transfer,
+  onWarning: SpoolOptions['onWarning'],
+): UploadSpool | undefined => {
+  if (!client.spool) return undefined
+  const { dir, durable, ...settings } = client.spool
+  const Kind = durable ? Spool : Overflow
+  return new Kind({
+    ...settings,
+    folder: join(dir, assetId),
+    disk: realDisk,
+    lock,
+    memory,
+    memoryLimit,
+    onWarning,
+    onWhole: (partNumber, size) =>
+      tell('frameio-realtime-upload:spooled', () => ({ assetId, partNumber, size })),
+  })
+}
+
+export const openingOf = (
+  options: ResolvedUploadOptions,
+  { baseUrl, device }: Pick<ResolvedClientOptions, 'baseUrl' | 'device'>,
+): Opening => {
+  const { assetId, filetype, assetName, partSize, maxSize, expectedSize, integrity } = options
+  return {
+    assetId,
+    filetype,
+    origin: baseUrl.origin,
+    device: device?.clientVersion,
+    assetName,
+    partSize,
+    maxSize,
+    expectedSize,
+    integrity,
+  }
+}
+
+/** As an upload fails whose recording lies in a spool: what to do next is said as well. */
+export const keptIn = (folder: string, error: Error): Error => {
+  if (!(error instanceof RealtimeUploadError)) return error
+  const { code, message, cause, option, assetId, partNumber, statusCode, storageCode, attempts } =
+    error
+  const text = `${message}. The recording is kept in ${folder}: resumeUploads goes on with it`
+  return new RealtimeUploadError(code, text, {
+    option,
+    assetId,
+    partNumber,
+    statusCode,
+    storageCode,
+    attempts,
+    cause,
+    path: folder,
+  })
+}

@@ -1,0 +1,125 @@
+/**
+ * A disk that fails: whatever it does, the upload gets its bytes, and what was durable stays.
+ */
+import t from 'tap'
+import type { Part } from '../lib/spool/home.ts'
+import { Spool, type SpoolOptions } from '../lib/spool/spool.ts'
+import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
+import { Splitter } from '../lib/upload/splitter.ts'
+import { LyingDisk } from './support/lying-disk.ts'
+import { bytes } from './support/sandboxes.ts'
+import { within } from './support/servers.ts'
+
+const error = (code: string) => Object.assign(new Error(`${code}: of the test`), { code })
+
+/** Everything a take gives, over a disk that is prepared; where the network is away, nothing is stored. */
+const takeOver = async (
+  disk: LyingDisk,
+  data: Buffer,
+  { isOffline = false, ...options }: Partial<SpoolOptions> & { isOffline?: boolean } = {},
+) => {
+  const memoryLimit = 1e6
+  const memory = new BlockAccount(new BlockPool(memoryLimit, 512))
+  const warnings: string[] = []
+  const spool = new Spool({
+    folder: '/spool/asset',
+    disk,
+    lock: async () => ({ release: async () => {} }),
+    memory,
+    memoryLimit,
+    maxBytes: Number.POSITIVE_INFINITY,
+    keepFree: 0,
+    syncEvery: 5,
+    onWarning: code => warnings.push(code),
+    onWhole: () => {},
+    ...options,
+  })
+  const sent = new Map<number, Buffer>()
+  const sending: Promise<void>[] = []
+  const send = async (part: Part) => {
+    await part.ready
+    if (isOffline) return
+    const chunks: Uint8Array[] = []
+    for await (const chunk of part.body()) chunks.push(Buffer.from(chunk))
+    part.rest?.()
+    sent.set(part.number, Buffer.concat(chunks))
+    part.release(true)
+  }
+  await spool.open({
+    assetId: 'asset',
+    filetype: 'video/mp4',
+    origin: 'https://api.frame.io',
+    partSize: 1_000,
+    maxSize: 1e9,
+  })
+  const splitter = new Splitter({
+    plan: () => 1_000,
+    home: spool,
+    start: { parts: 0, bytes: 0 },
+    onPart: part => sending.push(send(part)),
+    onSize: () => {},
+    md5: false,
+  })
+  for (let at = 0; at < data.length; at += 700) {
+    const chunk = Buffer.from(data.subarray(at, at + 700))
+    t.equal(splitter.push(chunk, 0, chunk.length), chunk.length)
+    await new Promise(setImmediate)
+  }
+  splitter.end()
+  await spool.end(splitter.parts, splitter.bytes)
+  await within(30_000, Promise.all(sending))
+  await (isOffline ? spool.close() : spool.finish())
+  const parts = [...sent].sort(([one], [other]) => one - other).map(([, part]) => part)
+  return { whole: Buffer.concat(parts), warnings, spool, memory }
+}
+
+t.test('a call that fails, whichever it is, loses nothing, and is said once', async t => {
+  const data = bytes(9_500)
+  const healthy = new LyingDisk()
+  await takeOver(healthy, data)
+  for (const on of ['write', 'sync', 'make', 'open'] as const) {
+    for (let nth = 3; nth < 25; nth++) {
+      const disk = new LyingDisk()
+      disk.faults.push({ on, times: 1, after: nth, error: error('EIO') })
+      const { whole, warnings } = await takeOver(disk, data)
+      t.ok(whole.equals(data), `${on} ${nth}`)
+      t.ok(warnings.length <= 1 && warnings.every(code => code === 'SPOOL_FAILED'), `${warnings}`)
+    }
+  }
+})
+
+t.test('a sync that failed is not tried again on its file', async t => {
+  for (let nth = 3; nth < 12; nth++) {
+    const disk = new LyingDisk()
+    disk.faults.push({ on: 'sync', times: Infinity, after: nth, error: error('EIO') })
+    const { whole, warnings } = await takeOver(disk, bytes(9_500))
+    t.equal(whole.length, 9_500)
+    t.strictSame(warnings, ['SPOOL_FAILED'])
+    const failed = disk.failed.filter(({ t }) => t === 'sync').map(call => 'id' in call && call.id)
+    t.equal(new Set(failed).size, failed.length)
+  }
+})
+
+t.test('a disk that is full takes what fits, and the rest goes through memory', async t => {
+  const data = bytes(20_000)
+  for (const capacity of [2 ** 20 + 700, 2 ** 20 + 3_333, 2 ** 20 + 9_000]) {
+    const disk = new LyingDisk()
+    disk.capacity = capacity
+    const { whole, warnings } = await takeOver(disk, data)
+    t.ok(whole.equals(data), `${capacity}`)
+    t.ok(
+      warnings.every(code => code === 'SPOOL_FULL' || code === 'SPOOL_FAILED'),
+      `${warnings}`,
+    )
+  }
+})
+
+t.test('all memory comes back, whatever the disk does', async t => {
+  for (const after of [3, 5, 8, 13]) {
+    const disk = new LyingDisk()
+    disk.faults.push({ on: 'write', times: Infinity, after, error: error('EIO') })
+    const pool = new BlockPool(1e6, 512)
+    await takeOver(disk, bytes(9_500), { memory: new BlockAccount(pool) })
+    t.equal(pool.held, 0)
+  }
+})

@@ -1,0 +1,61 @@
+/**
+ * A system whose calls fail, by strace: what the disk that is played in spool-faults cannot show.
+ */
+import { execFile, spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { RECORDED, RECORDER, recorded } from './support/recorder.ts'
+import { sandboxFor, sha256 } from './support/sandboxes.ts'
+
+const MISSING =
+  spawnSync('strace', ['-o', '/dev/null', 'true']).status !== 0 &&
+  'strace is not here, or may not trace'
+const LENGTH = 700_000
+const SEED = 7
+
+/** A take in a process of which system calls fail, and what it said. */
+const takeUnder = (args: readonly string[], inject: string) =>
+  new Promise<string>(resolve => {
+    const strace = [
+      '-f',
+      '-o',
+      '/dev/null',
+      '-e',
+      `trace=${inject.split(':')[0]}`,
+      '-e',
+      `inject=${inject}`,
+    ]
+    const command = [...strace, process.execPath, '--import=tsx', RECORDER, ...args]
+    // strace counts by thread: with one for the disk its counts are those of the process.
+    const env = { ...process.env, UV_THREADPOOL_SIZE: '1' }
+    execFile('strace', command, { env, timeout: 60_000 }, (error, stdout, stderr) =>
+      resolve(`${stdout}${stderr}${error ?? ''}`),
+    )
+  })
+
+t.test('the upload is whole, and what failed is said once', { skip: MISSING }, async t => {
+  const rows: [string, string][] = [
+    ['fdatasync:error=EIO:when=9', 'SPOOL_FAILED'],
+    ['fdatasync:error=EDQUOT:when=12+', 'SPOOL_FAILED'],
+    ['pwrite64,pwritev:error=EIO:when=16', 'SPOOL_FAILED'],
+    [
+      'pwrite64,pwritev:error=ENOSPC:when=20..60',
+      'SPOOL_FULL(,SPOOL_FULL)*(,SPOOL_FAILED)?|SPOOL_FAILED',
+    ],
+  ]
+  for (const [inject, code] of rows) {
+    const sandbox = await sandboxFor(t, {}, RECORDED)
+    const asset = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
+    const dir = await mkdtemp(join(tmpdir(), 'strace-'))
+    t.teardown(() => rm(dir, { recursive: true, force: true }))
+    const args = ['record', sandbox.url, sandbox.token, dir, asset.id, String(SEED), String(LENGTH)]
+    const said = await takeUnder(args, inject)
+    t.match(said, /^finished$/m, said.slice(-500))
+    const warnings = said.match(/^SPOOL_\w+$/gm) ?? []
+    t.match(warnings.join(), new RegExp(`^(${code})$`), inject)
+    await asset.whenUploaded()
+    t.equal(asset.sha256, sha256(recorded(SEED, 0, LENGTH)), inject)
+  }
+})

@@ -1,0 +1,417 @@
+/**
+ * The spool through the public API, on a real disk.
+ */
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
+import { FrameioClient, type Resumed, type ResumeOptions, resumeUploads } from '../lib/index.ts'
+import type { Sandbox } from '../lib/sandbox/index.ts'
+import {
+  bytes,
+  endOf,
+  QUICK,
+  SMALL,
+  sandboxFor,
+  sha256,
+  smallUpload,
+  until,
+} from './support/sandboxes.ts'
+import { noSmallDisk, smallDisk } from './support/small-disk.ts'
+
+interface Teardown {
+  teardown(fn: () => unknown): void
+}
+
+const folderFor = async (t: Teardown): Promise<string> => {
+  const dir = await mkdtemp(join(tmpdir(), 'spool-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  return dir
+}
+
+/** A spool of a folder of its own, without a reserve of the disk. */
+const setUp = async (t: Teardown) => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const dir = await folderFor(t)
+  return { sandbox, dir, spool: { dir, keepFree: 0, syncEvery: 20 } }
+}
+
+const clientOf = (t: Teardown, sandbox: Sandbox): FrameioClient => {
+  const client = new FrameioClient({
+    token: sandbox.token,
+    baseUrl: sandbox.url,
+    retry: QUICK,
+    ...{ [LIMITS_DOOR]: SMALL },
+  })
+  t.teardown(() => client.close())
+  return client
+}
+
+const resumeAll = async (options: ResumeOptions): Promise<Resumed[]> => {
+  const all: Resumed[] = []
+  for await (const one of resumeUploads(options)) all.push(one)
+  return all
+}
+
+/** All that lies in a folder, at whatever depth. */
+const filesIn = async (dir: string): Promise<string[]> =>
+  (await readdir(dir, { recursive: true, withFileTypes: true }))
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+
+/** An upload that is cut off after so many bytes, all of them durable, while nothing gets through. */
+const cutOff = async (t: Teardown, size: number) => {
+  const ground = await setUp(t)
+  const { sandbox, spool } = ground
+  const fault = { on: 'put', times: Infinity, do: { hang: 'answer' } } as const
+  sandbox.faults.add(fault)
+  const { upload, asset } = smallUpload(sandbox, { spool })
+  const data = bytes(size)
+  upload.write(data)
+  await until(() => upload.progress.bytesDurable === size, 'all to be durable')
+  upload.destroy(new Error('cut off'))
+  await endOf(upload)
+  sandbox.faults.clear()
+  return { ...ground, asset, data, client: clientOf(t, sandbox), folder: join(spool.dir, asset.id) }
+}
+
+t.test('an upload with a spool is whole, and leaves nothing behind', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  for (const size of [1, 999, 1_000, 1_001, 5_000, 23_456]) {
+    const { upload, asset, seen } = smallUpload(sandbox, { spool })
+    const data = bytes(size)
+    upload.end(data)
+    t.equal(await endOf(upload), undefined)
+    await asset.whenUploaded()
+    t.equal(asset.sha256, sha256(data), `${size} bytes`)
+    t.match(upload.progress, { bytesUploaded: size, bytesDurable: size })
+    t.strictSame(seen.warning, [])
+    t.strictSame(await readdir(dir), [])
+  }
+})
+
+t.test('an outage longer than memory does not hold the source', async t => {
+  const { sandbox, spool } = await setUp(t)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  const { upload, asset, seen } = smallUpload(sandbox, {
+    spool,
+    memoryLimit: 4_000,
+    retry: { giveUpAfter: 300, minDelay: 1, maxDelay: 5 },
+  })
+  const data = bytes(200_000)
+  for (let at = 0; at < data.length; at += 2_000) {
+    await new Promise(resolve => upload.write(data.subarray(at, at + 2_000), resolve))
+  }
+  await until(() => upload.progress.bytesDurable === data.length, 'all to be durable')
+  await new Promise(resolve => setTimeout(resolve, 1_000))
+  t.equal(upload.progress.bytesUploaded, 0)
+  t.equal(upload.errored, null, 'an outage of more than giveUpAfter is no failure')
+  sandbox.faults.clear()
+  upload.end()
+  t.equal(await endOf(upload), undefined)
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+  t.strictSame(seen.warning, [])
+})
+
+t.test('with durable: false the disk takes what memory cannot hold, and nothing else', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  const quiet = smallUpload(sandbox, { spool: { ...spool, durable: false } })
+  let most = 0
+  quiet.upload.on('part', () => {
+    most = Math.max(most, quiet.upload.progress.bytesSpooled)
+  })
+  quiet.upload.end(bytes(20_000))
+  t.equal(await endOf(quiet.upload), undefined)
+  t.equal(most, 0, 'where memory holds all')
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  const { upload, asset, seen } = smallUpload(sandbox, {
+    spool: { ...spool, durable: false },
+    memoryLimit: 8_000,
+    retry: { giveUpAfter: 300, minDelay: 1, maxDelay: 5 },
+  })
+  const data = bytes(100_000)
+  for (let at = 0; at < data.length; at += 2_000) {
+    await new Promise(resolve => upload.write(data.subarray(at, at + 2_000), resolve))
+  }
+  t.ok(upload.progress.bytesSpooled > 80_000, `${upload.progress.bytesSpooled} bytes on the disk`)
+  t.match(upload.progress, { bytesUploaded: 0, bytesDurable: 0 })
+  sandbox.faults.clear()
+  upload.end()
+  t.equal(await endOf(upload), undefined)
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+  t.strictSame(seen.warning, [])
+  t.strictSame(await readdir(dir), [])
+})
+
+t.test('after the end of a recording the budget of retries counts again', async t => {
+  const { sandbox, spool, dir } = await setUp(t)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  const { upload, asset } = smallUpload(sandbox, { spool })
+  upload.end(bytes(5_000))
+  const error = (await endOf(upload)) as Error & { path: string }
+  t.match(error, { code: 'ERR_NETWORK', message: /resumeUploads/, path: join(dir, asset.id) })
+  t.ok((await readdir(join(dir, asset.id))).includes('00005.part'), 'nothing was deleted')
+})
+
+t.test('an upload that was cut off is finished', async t => {
+  const { asset, data, client, dir } = await cutOff(t, 12_345)
+  t.equal(asset.status, 'created')
+  t.strictSame(await resumeAll({ dir, client }), [{ assetId: asset.id, bytes: 12_345, parts: 13 }])
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+  t.strictSame(await readdir(dir), [])
+  t.strictSame(await resumeAll({ dir, client }), [], 'and there is nothing left to do')
+})
+
+t.test('one that ended exactly with a part has that for its final one', async t => {
+  const { asset, data, client, dir } = await cutOff(t, 5_000)
+  t.match(await resumeAll({ dir, client }), [{ bytes: 5_000, parts: 5 }])
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+})
+
+t.test("with 'keep' what can be sent is sent, and the recording stays open", async t => {
+  const { asset, data, client, dir } = await cutOff(t, 5_500)
+  t.match(await resumeAll({ dir, client, onInterrupted: 'keep' }), [{ bytes: 5_500, parts: 6 }])
+  t.match(asset, { status: 'created', storedBytes: 5_000 })
+  t.match(await resumeAll({ dir, client }), [{ bytes: 5_500, parts: 6 }])
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+})
+
+t.test('a resume that fails leaves all as it was, and the next one finishes', async t => {
+  const { sandbox, asset, data, client, dir } = await cutOff(t, 8_000)
+  sandbox.faults.add({ on: 'put', part: 4, times: Infinity, do: { reset: 'during' } })
+  t.match(await resumeAll({ dir, client }), [{ assetId: asset.id, error: { code: 'ERR_NETWORK' } }])
+  sandbox.faults.clear()
+  t.match(await resumeAll({ dir, client }), [{ bytes: 8_000 }])
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+})
+
+t.test('one upload that cannot be finished does not keep the next', async t => {
+  const { sandbox, dir, spool, client } = await cutOff(t, 3_000)
+  const fault = { on: 'put', times: Infinity, do: { hang: 'answer' } } as const
+  sandbox.faults.add(fault)
+  const { upload, asset } = smallUpload(sandbox, { spool })
+  upload.write(bytes(2_500))
+  await until(() => upload.progress.bytesDurable === 2_500)
+  upload.destroy()
+  await endOf(upload)
+  sandbox.faults.clear()
+  await mkdir(join(dir, 'lost+found'))
+  await truncate(join(dir, asset.id, '00002.part'), 10)
+  const all = await resumeAll({ dir, client })
+  t.equal(all.length, 2, 'what is none of ours is left alone')
+  t.match(
+    all.find(one => 'error' in one),
+    { assetId: asset.id, error: { code: 'ERR_SPOOL_DAMAGED' } },
+  )
+  t.match(
+    all.find(one => 'bytes' in one),
+    { bytes: 3_000 },
+  )
+})
+
+t.test(
+  'what is damaged or missing is said, with file and offset, and nothing is deleted',
+  async t => {
+    type Folder = Awaited<ReturnType<typeof cutOff>>
+    const damages: [string, (upload: Folder) => Promise<unknown>, object][] = [
+      [
+        'a part that is missing',
+        ({ folder }) => unlink(join(folder, '00002.part')),
+        { code: 'ERR_SPOOL_INCOMPLETE', from: 1_000, to: 2_000 },
+      ],
+      [
+        'a part with other bytes',
+        ({ folder }) => writeFile(join(folder, '00003.part'), bytes(1_000)),
+        { code: 'ERR_SPOOL_DAMAGED', path: /00003\.part$/ },
+      ],
+      [
+        'the last whole part, with other bytes',
+        ({ folder }) => writeFile(join(folder, '00004.part'), bytes(1_000)),
+        { code: 'ERR_SPOOL_DAMAGED', path: /00004\.part$/ },
+      ],
+      [
+        'a journal whose beginning has rotted',
+        async ({ folder }) => {
+          const journal = await readFile(join(folder, 'journal'))
+          journal[30] = 0
+          await writeFile(join(folder, 'journal'), journal)
+        },
+        { code: 'ERR_SPOOL_DAMAGED', path: /journal$/, offset: 0 },
+      ],
+      [
+        'parts without a journal',
+        ({ folder }) => unlink(join(folder, 'journal')),
+        { code: 'ERR_SPOOL_DAMAGED' },
+      ],
+    ]
+    for (const [name, damage, is] of damages) {
+      const upload = await cutOff(t, 4_500)
+      await damage(upload)
+      const before = (await readdir(upload.folder)).filter(file => file.endsWith('.part')).length
+      const { dir, client } = upload
+      t.match(await resumeAll({ dir, client }), [{ assetId: upload.asset.id, error: is }], name)
+      t.equal(upload.asset.status, 'created', 'and nothing is finalised')
+      const after = (await readdir(upload.folder)).filter(file => file.endsWith('.part')).length
+      t.ok(after >= Math.min(before, 1) && upload.asset.storedBytes / 1_000 + after >= before, name)
+    }
+  },
+)
+
+t.test('an upload of which no byte came is no upload', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  const { upload } = smallUpload(sandbox, { spool })
+  upload.end()
+  t.match(await endOf(upload), { code: 'ERR_EMPTY_STREAM' })
+  t.strictSame(await readdir(dir), [])
+  await mkdir(join(dir, 'of-a-crash'))
+  await writeFile(join(dir, 'of-a-crash', 'lock'), '')
+  const client = clientOf(t, sandbox)
+  t.strictSame(await resumeAll({ dir, client }), [{ assetId: 'of-a-crash', bytes: 0, parts: 0 }])
+  t.strictSame(await readdir(dir), [])
+})
+
+t.test('two cannot work on one spool', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })
+  const first = smallUpload(sandbox, { spool })
+  first.upload.write(bytes(1_500))
+  await until(() => first.upload.progress.bytesDurable === 1_500)
+  const client = clientOf(t, sandbox)
+  const message = new RegExp(`process ${process.pid} `)
+  t.match(await resumeAll({ dir, client }), [{ error: { code: 'ERR_SPOOL_IN_USE', message } }])
+  const second = smallUpload(sandbox, { spool, assetId: first.asset.id })
+  second.upload.write(bytes(10))
+  t.match(await endOf(second.upload), { code: 'ERR_SPOOL_IN_USE' })
+  first.upload.destroy()
+  await endOf(first.upload)
+  const third = smallUpload(sandbox, { spool, assetId: first.asset.id })
+  third.upload.write(bytes(10))
+  t.match(await endOf(third.upload), {
+    code: 'ERR_SPOOL_IN_USE',
+    message: /unfinished.*resumeUploads/,
+  })
+})
+
+t.test('nothing secret is on the disk, and nobody else can read it', async t => {
+  const { sandbox, dir, folder } = await cutOff(t, 5_500)
+  const all = await filesIn(dir)
+  t.ok(all.length > 5)
+  for (const file of all) {
+    const text = await readFile(file, 'latin1')
+    t.notOk(text.includes(sandbox.token), file)
+    t.notMatch(text, /X-Amz|https?:\/\/[^"]*\/(?!")/i, file)
+    t.equal((await stat(file)).mode & 0o777, 0o600, file)
+  }
+  t.equal((await stat(folder)).mode & 0o777, 0o700)
+})
+
+t.test('a spool goes to no other Frame.io than the one it began with', async t => {
+  const { asset, dir } = await cutOff(t, 1_500)
+  const other = await sandboxFor(t, {}, SMALL)
+  const [one] = await resumeAll({ dir, client: clientOf(t, other) })
+  t.match(one, { assetId: asset.id, error: { code: 'ERR_INVALID_OPTION', option: 'client' } })
+  t.equal(other.requests.length, 0)
+})
+
+t.test(
+  'a refusal in the middle is a warning; the error comes with the end, and how to go on',
+  async t => {
+    const { sandbox, dir, spool } = await setUp(t)
+    const { upload, asset, seen } = smallUpload(sandbox, { spool })
+    const data = bytes(9_000)
+    sandbox.faults.add({ on: 'register', times: 1, do: { status: 404 } })
+    upload.write(data.subarray(0, 4_000))
+    await until(() => seen.warning.length > 0, 'the warning')
+    t.match(seen.warning, [{ code: 'UPLOAD_FAILED' }])
+    upload.end(data.subarray(4_000))
+    t.match(await endOf(upload), { code: 'ERR_ASSET_NOT_FOUND', message: /resumeUploads/ })
+    t.match(await resumeAll({ dir, client: clientOf(t, sandbox) }), [{ bytes: 9_000 }])
+    await asset.whenUploaded()
+    t.equal(asset.sha256, sha256(data))
+  },
+)
+
+t.test(
+  'maxBytes: beyond it memory fills, and the disk is used again as parts are stored',
+  async t => {
+    const { sandbox, spool } = await setUp(t)
+    sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+    const { upload, asset, seen } = smallUpload(sandbox, {
+      spool: { ...spool, maxBytes: 6_000 },
+      memoryLimit: 6_000,
+      retry: { giveUpAfter: 60_000, minDelay: 1, maxDelay: 5 },
+    })
+    const data = bytes(60_000)
+    upload.end(data)
+    await until(() => seen.warning.length > 0, 'the warning')
+    t.match(seen.warning, [{ code: 'SPOOL_FULL' }])
+    t.ok(upload.progress.bytesSpooled <= 6_000, `${upload.progress.bytesSpooled}`)
+    sandbox.faults.clear()
+    t.equal(await endOf(upload), undefined)
+    await asset.whenUploaded()
+    t.equal(asset.sha256, sha256(data))
+  },
+)
+
+t.test('a disk that is full goes on through memory', { skip: noSmallDisk }, async t => {
+  const { sandbox } = await setUp(t)
+  const dir = smallDisk(t, 2 ** 20 + 64 * 1024)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  const { upload, asset, seen } = smallUpload(sandbox, {
+    spool: { dir, keepFree: 0, syncEvery: 20 },
+    memoryLimit: 100_000,
+    retry: { giveUpAfter: 60_000, minDelay: 1, maxDelay: 5 },
+  })
+  const data = bytes(150_000)
+  upload.end(data)
+  await until(() => seen.warning.length > 0, 'the warning')
+  t.match(seen.warning, [{ code: 'SPOOL_FULL', message: /ENOSPC/ }])
+  sandbox.faults.clear()
+  t.equal(await endOf(upload), undefined)
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+  t.strictSame(await readdir(dir), [])
+})
+
+t.test('bad options are told by name', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const rows: [unknown, string][] = [
+    ['/tmp', 'spool'],
+    [{}, 'spool.dir'],
+    [{ dir: '' }, 'spool.dir'],
+    [{ dir: '/tmp', durable: 1 }, 'spool.durable'],
+    [{ dir: '/tmp', maxBytes: -1 }, 'spool.maxBytes'],
+    [{ dir: '/tmp', keepFree: '1GB' }, 'spool.keepFree'],
+    [{ dir: '/tmp', syncEvery: 0 }, 'spool.syncEvery'],
+    [{ dir: '/tmp', folder: 1 }, 'spool.folder'],
+  ]
+  for (const [spool, option] of rows) {
+    t.throws(() => smallUpload(sandbox, { spool } as never), { code: 'ERR_INVALID_OPTION', option })
+  }
+  const client = clientOf(t, sandbox)
+  for (const [options, option] of [
+    [{ client }, 'dir'],
+    [{ dir: 'x' }, 'client'],
+    [{ dir: 'x', client, onInterrupted: 'drop' }, 'onInterrupted'],
+    [{ dir: 'x', client, on: 1 }, 'on'],
+  ] as const) {
+    t.throws(() => resumeUploads(options as never), { code: 'ERR_INVALID_OPTION', option })
+  }
+})
