@@ -14,6 +14,7 @@ const contestants = {
   'naive-loop': () => import('./contestants/naive-loop.ts'),
   'stream-chunker': () => import('./contestants/stream-chunker.ts'),
   undici: () => import('./contestants/undici.ts'),
+  'disk-loop': () => import('./contestants/disk-loop.ts'),
 } satisfies Record<string, () => Promise<{ upload: Contestant }>>
 
 export type Name = keyof typeof contestants

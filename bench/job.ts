@@ -14,6 +14,8 @@ export interface Job {
   readonly partSize?: number
   /** Bytes of memory for parts; absent: the default of the library. */
   readonly memoryLimit?: number
+  /** A folder to keep parts in until they are stored; absent: none. */
+  readonly spoolDir?: string
   /** Bytes a second that the source gives; absent: it is always ready. */
   readonly rate?: number
   /** The source is the stdout of another program. */

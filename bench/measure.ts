@@ -148,6 +148,8 @@ const usageOf = (pid: number | undefined) => {
 export interface Turn {
   readonly sink: Sink
   readonly bytes: number
+  /** Nothing of it goes to the sink: a floor of something else. */
+  readonly isElsewhere?: boolean
   run(): Promise<Figures>
 }
 
@@ -160,11 +162,11 @@ export const inTurn = async <K extends string>(
   const runs = Object.fromEntries(names.map(name => [name, [] as Run[]])) as Record<K, Run[]>
   for (let round = quick ? 1 : 0; round <= rounds; round++) {
     for (const name of names) {
-      const { sink, bytes, run } = turns[name]
+      const { sink, bytes, run, isElsewhere = false } = turns[name]
       await sink.begin()
       const figures = await run()
       const received = await sink.report()
-      if (received.stored !== bytes) {
+      if (!isElsewhere && received.stored !== bytes) {
         throw new Error(`${name}: ${received.stored} of ${bytes} bytes were stored`)
       }
       process.stderr.write('.')

@@ -16,6 +16,7 @@ import { lossy } from './scenarios/lossy.ts'
 import { many } from './scenarios/many.ts'
 import { memory } from './scenarios/memory.ts'
 import { smallParts } from './scenarios/small-parts.ts'
+import { spool } from './scenarios/spool.ts'
 import { start } from './scenarios/start.ts'
 import { throughput } from './scenarios/throughput.ts'
 
@@ -26,6 +27,7 @@ const SCENARIOS: Record<string, (pace: Pace) => Promise<Outcome>> = {
   'api-latency': apiLatency,
   'finish-lag': finishLag,
   memory,
+  spool,
   many,
   start,
   lossy,

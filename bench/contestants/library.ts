@@ -4,8 +4,9 @@ import type { Contestant } from '../job.ts'
 
 /** This library. */
 export const upload: Contestant = async (job, source) => {
-  const { url: baseUrl, partSize, memoryLimit, uploads = 1 } = job
-  const client = new FrameioClient({ token: 'token', baseUrl, memoryLimit })
+  const { url: baseUrl, partSize, memoryLimit, uploads = 1, spoolDir } = job
+  const spool = spoolDir === undefined ? undefined : { dir: spoolDir, keepFree: 0 }
+  const client = new FrameioClient({ token: 'token', baseUrl, memoryLimit, spool })
   const one = (index: number) =>
     pipeline(
       source(),
