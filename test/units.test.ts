@@ -233,7 +233,7 @@ t.test('rates are those of the last five seconds, and tell when the memory is fu
     ...{ bytesSpooled: 0, bytesDurable: bytesUploaded },
   })
   const start = performance.now()
-  const rates = new Rates(progress, 1_000)
+  const rates = new Rates(progress, ({ bytesBuffered }) => 1_000 - bytesBuffered)
   const pass = (seconds: number, received: number, uploaded: number) => {
     bytesReceived += received
     bytesUploaded += uploaded

@@ -23,21 +23,32 @@ const BRIEF = { retry: { giveUpAfter: 3_000, maxDelay: 1_000 }, apiTimeout: 3_00
 /** How Frame.io is reached, with the token for the take. */
 type Connection = Pick<FrameioClientOptions, 'token' | 'baseUrl' | 'device' | 'dispatcher'>
 
-export const openAccount = async (
-  settings: Settings,
+/** How an account is reached, and how to let go of that. */
+export const connect = async (
+  settings: Pick<Settings, 'tokenFile' | 'producer' | 'upload'>,
   secrets: Secrets,
   waiting: Waiting,
-): Promise<Target> => {
-  const { baseUrl, device, memoryLimit, concurrency = 0, retry } = settings.upload
+) => {
+  const { baseUrl, device } = settings.upload
   const reading = tokensOf(settings, secrets)
   const tokens = await waiting.during(`${settings.tokenFile} gives no token yet`, reading)
   const proxyFor = readProxies(process.env)
   const proxy = proxyFor && openProxyAgent(proxyFor)
   const connection = { token: tokens.renewing, baseUrl, device, dispatcher: proxy?.dispatcher }
+  return { connection, first: tokens.first, disconnect: async () => proxy?.close() }
+}
+
+export const openAccount = async (
+  settings: Settings,
+  secrets: Secrets,
+  waiting: Waiting,
+): Promise<Target> => {
+  const { memoryLimit, concurrency = 0, retry } = settings.upload
+  const { connection, first, disconnect } = await connect(settings, secrets, waiting)
   const asking = new FrameioClient({
     ...connection,
     ...patience(settings),
-    token: tokens.first,
+    token: first,
     onRetry: waiting.onRetry,
   })
   try {
@@ -57,7 +68,7 @@ export const openAccount = async (
           : `Asset ${assetId} stays unfinished.`,
       close: async () => {
         await client.close()
-        await proxy?.close()
+        await disconnect()
       },
     }
     if (settings.asset !== undefined) return target

@@ -27,6 +27,7 @@ export interface Settings {
     | 'integrity'
     | 'device'
     | 'retry'
+    | 'spool'
   >
   readonly json: boolean
   readonly quiet: boolean
@@ -40,13 +41,26 @@ export interface Settings {
   readonly producer: readonly [command: string, ...args: string[]] | undefined
 }
 
+/** Of `--resume`. */
+export interface ResumeSettings
+  extends Pick<Settings, 'tokenFile' | 'upload' | 'json' | 'quiet' | 'verbose'> {
+  /** The folder. */
+  readonly resume: string
+  /** Only show what is there. */
+  readonly list: boolean
+  readonly producer: undefined
+}
+
 /** @throws {UsageError} */
-export const readArguments = (argv: readonly string[]): Settings | 'help' | 'version' => {
+export const readArguments = (
+  argv: readonly string[],
+): Settings | ResumeSettings | 'help' | 'version' => {
   const [own, producer] = cutProducer(argv)
   refuseToken(own)
   const values = readFlags(own)
   if (values.help) return 'help'
   if (values.version) return 'version'
+  if (values.resume !== undefined) return resumeSettingsOf(values, values.resume, producer)
   try {
     return settingsOf(values, producer)
   } catch (error) {
@@ -63,8 +77,7 @@ const settingsOf = (values: Values, producer: Settings['producer']): Settings =>
   if (producerLog !== undefined && !producer) {
     throw new UsageError('--producer-log keeps what a program says: give -- and the program')
   }
-  const { asset, parent, name, extension, sandbox, device } = values
-  const giveUpAfter = values['give-up-after']
+  const { asset, parent, name, extension, sandbox } = values
   return {
     asset,
     parent,
@@ -73,17 +86,7 @@ const settingsOf = (values: Values, producer: Settings['producer']): Settings =>
     filetype: values.filetype ?? filetypeOf(name ?? extension),
     tokenFile: values['token-file'],
     sandbox,
-    upload: {
-      partSize: values['part-size'],
-      memoryLimit: values.memory,
-      maxSize: values['max-size'],
-      expectedSize: values.expect,
-      concurrency: values.concurrency,
-      baseUrl: values['base-url'],
-      integrity: values.integrity,
-      device: device === undefined ? undefined : { clientVersion: device },
-      retry: giveUpAfter === undefined ? undefined : { giveUpAfter },
-    },
+    upload: uploadOf(values),
     json: values.json ?? false,
     quiet: values.quiet ?? false,
     verbose: values.verbose ?? false,
@@ -93,6 +96,56 @@ const settingsOf = (values: Values, producer: Settings['producer']): Settings =>
     producerLog,
     producer,
   }
+}
+
+const uploadOf = (values: Values): Settings['upload'] => {
+  const { device, 'give-up-after': giveUpAfter } = values
+  return {
+    partSize: values['part-size'],
+    memoryLimit: values.memory,
+    maxSize: values['max-size'],
+    expectedSize: values.expect,
+    concurrency: values.concurrency,
+    baseUrl: values['base-url'],
+    integrity: values.integrity,
+    device: device === undefined ? undefined : { clientVersion: device },
+    retry: giveUpAfter === undefined ? undefined : { giveUpAfter },
+    spool: spoolOf(values),
+  }
+}
+
+/** @throws {UsageError} */
+const spoolOf = (values: Values): Settings['upload']['spool'] => {
+  const { spool: dir, 'spool-max': maxBytes, 'keep-free': keepFree } = values
+  const overflow = values['spool-overflow']
+  if (dir !== undefined) return { dir, durable: !overflow, maxBytes, keepFree }
+  const stranger = Object.entries({
+    'spool-max': maxBytes,
+    'keep-free': keepFree,
+    'spool-overflow': overflow,
+  }).find(([, value]) => value !== undefined)
+  if (stranger) throw new UsageError(`--${stranger[0]} has no meaning without --spool DIR`)
+  return undefined
+}
+
+/** What goes with `--resume`: how Frame.io is reached, and how much is said. */
+const WITH_RESUME = new Set<string>([
+  ...['resume', 'list', 'device', 'memory', 'concurrency', 'give-up-after', 'base-url'],
+  ...['token-file', 'json', 'quiet', 'verbose'],
+])
+
+/** @throws {UsageError} */
+const resumeSettingsOf = (
+  values: Values,
+  resume: string,
+  producer: Settings['producer'],
+): ResumeSettings => {
+  const stranger = Object.keys(values).find(name => !WITH_RESUME.has(name))
+  if (stranger !== undefined) throw new UsageError(`--${stranger} has no meaning with --resume`)
+  if (producer) throw new UsageError('--resume records nothing, so no program stands behind it')
+  const { json = false, quiet = false, verbose = false, list = false } = values
+  const tokenFile = values['token-file']
+  return { resume, list, tokenFile, upload: uploadOf(values), json, quiet, verbose, producer }
 }
 
 /** What stands behind `--` is the producer's, whatever it looks like. */
@@ -116,6 +169,7 @@ const checkTarget = ({ asset, parent, name, extension, device, sandbox, ...rest 
   if (device !== undefined && rest.wait) {
     throw new UsageError('--wait has no meaning with --device: a device may not read assets')
   }
+  if (rest.list) throw new UsageError('--list has no meaning without --resume DIR')
   if (sandbox !== undefined) {
     const { 'base-url': baseUrl, 'token-file': tokenFile } = rest
     const account = { asset, parent, device, 'base-url': baseUrl, 'token-file': tokenFile }

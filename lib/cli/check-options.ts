@@ -16,7 +16,7 @@ const UNKNOWN = 'unknown'
 export const checkOptions = (settings: Settings): void => {
   const { asset, parent, name, extension, filetype, sandbox, upload } = settings
   const { partSize, maxSize, expectedSize, concurrency, integrity, ...connection } = upload
-  const { baseUrl, device, memoryLimit, retry } = connection
+  const { baseUrl, device, memoryLimit, retry, spool } = connection
   try {
     resolveUploadOptions({
       assetId: asset ?? UNKNOWN,
@@ -28,7 +28,7 @@ export const checkOptions = (settings: Settings): void => {
       concurrency,
       integrity,
     })
-    resolveClientOptions({ token: UNKNOWN, baseUrl, device, memoryLimit, retry })
+    resolveClientOptions({ token: UNKNOWN, baseUrl, device, memoryLimit, retry, spool })
     if (asset !== undefined) return
     const parentId = device ? undefined : sandbox === undefined ? parent : UNKNOWN
     const called = extension === undefined ? { name } : { extension }

@@ -3,10 +3,10 @@
  * then elsewhere, or one JSON object a line.
  */
 import { styleText } from 'node:util'
-import type { RealtimeUpload } from '../upload/realtime-upload.ts'
+import type { EventMap, Progress } from '../upload/events.ts'
 import { warningOf } from './failures.ts'
 import { Outlet, type Standard } from './outlet.ts'
-import { Rates, type State } from './rates.ts'
+import { Rates, type Room, type State } from './rates.ts'
 import type { Secrets } from './secrets.ts'
 import { showSize, showTime } from './units.ts'
 
@@ -22,6 +22,15 @@ const LAST_WAIT = 1_000
 
 /** To the first column, and away with the rest of the line. */
 const ERASE = '\r\u001b[K'
+
+/** An upload, as far as it is shown. */
+export interface Watched {
+  readonly progress: Progress
+  on<E extends 'retry' | 'warning' | 'stall' | 'resume' | 'close'>(
+    event: E,
+    listener: (...args: EventMap[E]) => void,
+  ): unknown
+}
 
 /** How a line is meant. */
 type Tone = 'plain' | 'good' | 'bad'
@@ -58,9 +67,9 @@ export class Display {
   }
 
   /** Shows where an upload stands until `stop`. */
-  watch(upload: RealtimeUpload, memoryLimit: number): void {
+  watch(upload: Watched, room: Room): void {
     if (this.#isQuiet) return
-    this.#rates = new Rates(() => upload.progress, memoryLimit)
+    this.#rates = new Rates(() => upload.progress, room)
     this.#shownAt = performance.now()
     this.#timer = setInterval(() => this.#tick(), TICK).unref()
     upload.on('retry', ({ stage, partNumbers, attempt, delay, giveUpIn, error }) => {
@@ -162,6 +171,7 @@ const describe = (state: State): string =>
     `retries ${state.retries}`,
     `lanes ${state.partsInFlight}`,
     `buffered ${showSize(state.bytesBuffered)}`,
+    ...(state.bytesSpooled > 0 ? [`on disk ${showSize(state.bytesSpooled)}`] : []),
   ].join(', ')
 
 const showDelay = (ms: number) => (ms < 1_000 ? `${Math.round(ms)} ms` : showTime(ms / 1_000))

@@ -21,7 +21,7 @@ The line that is drawn meanwhile:
             held; "no end" where bytes go as fast as they come
   retries   requests that failed and were made again
   lanes     parts on their way just now, at most as many as --concurrency
-  buffered  bytes that came and are not up yet
+  buffered  bytes that came and are not up yet; on disk: those in the spool
 
 Ctrl-C ends the recording and finalises it; twice aborts.
 Exit codes: 0 done, 1 failed, 2 usage, 3 the producer failed but what it wrote

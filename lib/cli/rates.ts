@@ -12,23 +12,26 @@ interface Moment {
   readonly uploaded: number
 }
 
+/** Bytes for which there is room yet. */
+export type Room = (progress: Progress) => number
+
 export interface State extends Progress {
   /** Bytes a second. */
   readonly rateIn: number
   /** Bytes a second, of stored parts. */
   readonly rateOut: number
-  /** Seconds until the memory is full at these rates; null where that will not be. */
+  /** Seconds until memory, and disk where there is a spool, are full at these rates; null where that will not be. */
   readonly headroom: number | null
 }
 
 export class Rates {
   readonly #progress: () => Progress
-  readonly #memoryLimit: number
+  readonly #room: Room
   readonly #moments: Moment[] = []
 
-  constructor(progress: () => Progress, memoryLimit: number) {
+  constructor(progress: () => Progress, room: Room) {
     this.#progress = progress
-    this.#memoryLimit = memoryLimit
+    this.#room = room
     this.take(performance.now())
   }
 
@@ -45,7 +48,7 @@ export class Rates {
     const seconds = Math.max(last.at - first.at, 1) / 1_000
     const rateIn = (last.received - first.received) / seconds
     const rateOut = (last.uploaded - first.uploaded) / seconds
-    const room = Math.max(0, this.#memoryLimit - progress.bytesBuffered)
+    const room = Math.max(0, this.#room(progress))
     const headroom = rateIn > rateOut ? room / (rateIn - rateOut) : null
     return { ...progress, rateIn, rateOut, headroom }
   }

@@ -13,6 +13,7 @@ import type { Display } from './display.ts'
 import { ProcessGroup } from './process-group.ts'
 import { ProducerLog } from './producer-log.ts'
 import { lastLines, ProducerStderr } from './producer-stderr.ts'
+import { roomFor } from './room.ts'
 import { onSignals, onStop } from './signals.ts'
 import type { Target } from './target.ts'
 import { Watchdog } from './watchdog.ts'
@@ -77,7 +78,7 @@ export class Recording {
 
   /** Is it certain that nothing was registered, for not even one part was begun to be? */
   get isEmpty(): boolean {
-    return (this.#upload?.progress.partsFilled ?? 0) === 0
+    return (this.#upload?.progress.partsFilled ?? 0) === 0 && this.#kept === undefined
   }
 
   /** Aborts at a signal that comes when the take is over: whoever waits for a reader is to leave. */
@@ -92,7 +93,16 @@ export class Recording {
 
   /** What is there of a take that failed, in a sentence. */
   get left(): string | undefined {
-    return this.#target?.left(this.#upload?.result !== undefined)
+    const left = this.#target?.left(this.#upload?.result !== undefined)
+    return this.#kept === undefined ? left : [left, this.#kept].filter(Boolean).join(' ')
+  }
+
+  /** What is on the disk of a take that is not stored, and how to go on with it. */
+  get #kept(): string | undefined {
+    const { spool } = this.#settings.upload
+    const { result, progress } = this.#upload ?? {}
+    if (!spool?.durable || result || !progress?.bytesReceived) return undefined
+    return `What came is kept in ${spool.dir}: frameio-upload --resume ${spool.dir} finishes it.`
   }
 
   async run(target: Target): Promise<Take> {
@@ -112,10 +122,10 @@ export class Recording {
 
   async #take(target: Target): Promise<Take> {
     const { signal } = this.#aborting
-    const { memoryLimit = DEFAULTS.memoryLimit } = this.#settings.upload
+    const { memoryLimit = DEFAULTS.memoryLimit, spool } = this.#settings.upload
     const upload = this.#open(target)
     const start = performance.now()
-    this.#display.watch(upload, memoryLimit)
+    this.#display.watch(upload, roomFor(memoryLimit, spool))
     const { onProducerFailure } = this.#settings
     const result = await uploadFrom(this.#source(), upload, {
       // A function would have to wait for the producer, which may have more to do after its stdout.
@@ -160,7 +170,7 @@ export class Recording {
 
   #open({ client, assetId }: Target): RealtimeUpload {
     const { upload, filetype, name, asset, extension } = this.#settings
-    const { partSize, maxSize, expectedSize, concurrency, integrity } = upload
+    const { partSize, maxSize, expectedSize, concurrency, integrity, spool } = upload
     const isNamedLast = asset !== undefined || extension !== undefined
     this.#upload = new RealtimeUpload({
       client,
@@ -171,6 +181,7 @@ export class Recording {
       expectedSize,
       concurrency,
       integrity,
+      spool,
       assetName: isNamedLast ? name : undefined,
       warnIfNotStreamable: true,
       signal: this.#aborting.signal,

@@ -25,6 +25,10 @@ export const run = async (argv: readonly string[], version: string): Promise<num
     if (settings === 'help' || settings === 'version') {
       return await answer(settings === 'help' ? HELP.trimEnd() : version)
     }
+    if ('resume' in settings) {
+      const { resumeTakes } = await import('./engine.ts')
+      return EXIT[await resumeTakes(settings)]
+    }
     if (!settings.producer && isatty(0)) {
       throw new UsageError('There is nothing to upload: pipe into this, or give -- and a program')
     }
@@ -47,7 +51,7 @@ const answer = async (text: string): Promise<number> => {
 }
 
 const record = async (settings: Settings): Promise<number> => {
-  const { Recording } = await import('./engine.ts')
+  const { Recording, nameUnfinished } = await import('./engine.ts')
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
   const waiting = new Waiting(display)
@@ -56,6 +60,7 @@ const record = async (settings: Settings): Promise<number> => {
   const output = new Output(settings.json, display, secrets, recording)
   let target: Target | undefined
   try {
+    await nameUnfinished(settings, display)
     target = await waiting.for(openTarget(settings, secrets, waiting))
     if (await early.tookBack(target)) return EXIT.aborted
     const take = await recording.run(target)

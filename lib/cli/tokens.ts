@@ -25,7 +25,7 @@ export interface Tokens {
 
 /** @throws {UsageError} */
 export const tokensOf = async (
-  { tokenFile, producer }: Settings,
+  { tokenFile, producer }: Pick<Settings, 'tokenFile' | 'producer'>,
   secrets: Secrets,
 ): Promise<Tokens> => {
   const { FRAMEIO_TOKEN } = process.env

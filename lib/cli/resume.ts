@@ -1,0 +1,134 @@
+/**
+ * `--resume DIR`: finishes what a spool holds of takes that were cut off, or shows it.
+ */
+import { statSync } from 'node:fs'
+import { FrameioClient } from '../frameio/client.ts'
+import { DEFAULT_CAP } from '../frameio/options.ts'
+import { listUploads, type Waiting as Unfinished } from '../spool/list.ts'
+import { type Resumed, resumeUploads } from '../upload/resume.ts'
+import { connect } from './account.ts'
+import type { ResumeSettings } from './arguments.ts'
+import { Display } from './display.ts'
+import { adviceOn, causesOf, messageOf } from './failures.ts'
+import { Output, type Patience } from './output.ts'
+import { Secrets } from './secrets.ts'
+import { onSignals } from './signals.ts'
+import { showSize, showTime } from './units.ts'
+import { UsageError } from './usage.ts'
+import { Waiting } from './waiting.ts'
+
+/** How it ended. One take that cannot be finished does not keep the next from being tried. */
+export type ResumeEnd = 'done' | 'failed' | 'aborted'
+
+/** @throws {UsageError} */
+export const resumeTakes = async (settings: ResumeSettings): Promise<ResumeEnd> => {
+  const { resume: dir, list, json } = settings
+  if (!statSync(dir, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new UsageError(`--resume must be a folder that --spool was; received '${dir}'`)
+  }
+  const secrets = new Secrets()
+  const display = new Display(process.stderr, settings, secrets)
+  const aborting = new AbortController()
+  const abort = () => aborting.abort()
+  onSignals(abort, abort)
+  const patience: Patience = {
+    leaving: aborting.signal,
+    get isHurried() {
+      return aborting.signal.aborted
+    },
+  }
+  const output = new Output(json, display, secrets, patience)
+  try {
+    if (list) return await show(dir, output)
+    return await finish(settings, { secrets, display, output, signal: aborting.signal })
+  } finally {
+    display.stop()
+    await display.settle(aborting.signal, aborting.signal.aborted)
+  }
+}
+
+const show = async (dir: string, output: Output): Promise<ResumeEnd> => {
+  let isTold = true
+  for (const upload of await listUploads(dir)) {
+    isTold = (await output.tell(factsOf(upload), lineOf(upload))) && isTold
+  }
+  return isTold ? 'done' : 'failed'
+}
+
+const factsOf = ({ opening, error, ...seen }: Unfinished) => ({
+  ...seen,
+  name: opening?.assetName,
+  filetype: opening?.filetype,
+  origin: opening?.origin,
+  error: error && messageOf(error),
+})
+
+const lineOf = ({ assetId, bytes, bytesStored, changedAt, lockedBy, error }: Unfinished): string =>
+  [
+    assetId,
+    `${showSize(bytes)} here`,
+    `${showSize(bytesStored)} stored`,
+    `${showTime(Math.max(0, Date.now() - changedAt) / 1_000)} old`,
+    ...(lockedBy === undefined ? [] : [`process ${lockedBy} is working on it`]),
+    ...(error ? [messageOf(error)] : []),
+  ].join('  ')
+
+interface Surroundings {
+  readonly secrets: Secrets
+  readonly display: Display
+  readonly output: Output
+  readonly signal: AbortSignal
+}
+
+const finish = async (
+  settings: ResumeSettings,
+  { secrets, display, output, signal }: Surroundings,
+): Promise<ResumeEnd> => {
+  const { resume: dir, upload, verbose } = settings
+  const { memoryLimit, retry, concurrency = 0 } = upload
+  const waiting = new Waiting(display)
+  const { connection, disconnect } = await connect(settings, secrets, waiting)
+  const cap = Math.max(concurrency, DEFAULT_CAP)
+  const client = new FrameioClient({ ...connection, retry, memoryLimit, concurrency: cap })
+  let end: ResumeEnd = 'done'
+  try {
+    const onUpload = (upload: Parameters<Display['watch']>[0] & { assetId: string }) => {
+      const { bytesReceived, bytesBuffered } = upload.progress
+      const text = `asset ${upload.assetId}: ${showSize(bytesBuffered)} of ${showSize(bytesReceived)} are to be sent`
+      display.say('resuming', text, { assetId: upload.assetId, bytes: bytesBuffered })
+      display.watch(upload, () => Number.POSITIVE_INFINITY)
+    }
+    for await (const one of resumeUploads({ dir, client, onUpload, signal })) {
+      display.stop()
+      if (signal.aborted) break
+      if ('error' in one) tellOf(one, display, verbose)
+      const isTold = 'error' in one || (await output.tell(one, lineFor(one)))
+      if ('error' in one || !isTold) end = 'failed'
+    }
+    if (!signal.aborted) return end
+    display.say('aborted', `aborted; what is not done stays in ${dir}`, {}, 'bad')
+    return 'aborted'
+  } finally {
+    await client.close()
+    await disconnect()
+  }
+}
+
+const lineFor = ({ assetId, bytes, parts }: Exclude<Resumed, { error: Error }>): string =>
+  bytes === 0
+    ? `${assetId}  was empty: nothing of it was recorded`
+    : `${assetId}  ${bytes} bytes  ${parts} parts`
+
+const tellOf = (
+  { assetId, error }: Extract<Resumed, { error: Error }>,
+  display: Display,
+  isVerbose: boolean,
+): void => {
+  const { option, code } = error as { option?: unknown; code?: unknown }
+  const elsewhere =
+    'It stays here. --base-url and --device must be those of the take; the server of a --sandbox is gone with it.'
+  const advice = option === 'client' ? elsewhere : adviceOn(error)
+  const lines = [messageOf(error), advice, ...(isVerbose ? causesOf(error) : [])]
+  const text = lines.filter(line => line !== undefined).join('\n  ')
+  display.say('error', `asset ${assetId}: ${text}`, { assetId, code }, 'bad')
+}

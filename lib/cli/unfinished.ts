@@ -1,0 +1,33 @@
+/**
+ * What a spool holds when a take begins: takes that were cut off, and that somebody should finish.
+ */
+import { listUploads } from '../spool/list.ts'
+import type { Settings } from './arguments.ts'
+import type { Display } from './display.ts'
+import { showSize } from './units.ts'
+import { UsageError } from './usage.ts'
+
+/** Uploads that are named one by one. */
+const NAMED = 3
+
+/** @throws {UsageError} where one of them is of the asset that is to be filled */
+export const nameUnfinished = async (
+  { asset, upload: { spool } }: Settings,
+  display: Display,
+): Promise<void> => {
+  if (!spool) return
+  const { dir } = spool
+  const line = `frameio-upload --resume ${dir}`
+  const unfinished = (await listUploads(dir)).filter(({ lockedBy }) => lockedBy === undefined)
+  if (unfinished.some(({ assetId }) => assetId === asset)) {
+    const text = `--spool ${dir} holds an unfinished take of asset ${asset}: finish it first, with ${line}`
+    throw new UsageError(text)
+  }
+  if (unfinished.length === 0) return
+  const named = unfinished
+    .slice(0, NAMED)
+    .map(({ assetId, bytes }) => `${assetId} (${showSize(bytes)})`)
+  const more = unfinished.length > NAMED ? ` and ${unfinished.length - NAMED} more` : ''
+  const text = `${dir} holds takes that were cut off: ${named.join(', ')}${more}. This finishes them: ${line}`
+  display.say('unfinished', text, { assets: unfinished.map(({ assetId }) => assetId) })
+}
