@@ -44,6 +44,13 @@ t.test('after a cut all others may take three times as long as the one that was 
   t.equal(lanes.allowed(100), 30_000 + 120_000, 'and then not all at once')
 })
 
+t.test('a cut that comes late, on a busy machine, lengthens it no further', async t => {
+  const { lanes } = setUp()
+  const allowed = lanes.allowed(5 * MiB)
+  lanes.cut(5 * allowed)
+  t.equal(lanes.allowed(5 * MiB), 30_000 + 3 * allowed)
+})
+
 t.test('cuts lengthen it to giveUpAfter at most, but for large parts on a slow link', async t => {
   for (const giveUpAfter of [600_000, 3_600_000]) {
     const { lanes } = setUp({ giveUpAfter })

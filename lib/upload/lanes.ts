@@ -51,7 +51,7 @@ export class Lanes {
   #pace: number | undefined
   /** What every PUT may take since others were cut, beside `stallTimeout`, in ms. */
   #patience = 0
-  /** Of the parts that were asked about, in bytes. */
+  /** Of the parts so far, in bytes. */
   #largest = 0
   /** PUTs in flight, and since when it has been one alone, on the monotonic clock. */
   #inFlight = 0
@@ -79,6 +79,7 @@ export class Lanes {
   /** A PUT of so many bytes was stored within so many ms. */
   stored(size: number, duration: number): void {
     this.#cuts = 0
+    this.#largest = Math.max(this.#largest, size)
     this.#limit.concurrency = Math.min(this.#limit.concurrency + 1, this.#options.concurrency)
     const pace = Math.max(duration, 1) / size
     // What a small part takes is latency, which says nothing of how slowly a large one may go.
@@ -97,7 +98,9 @@ export class Lanes {
     const { giveUpAfter } = this.#options
     const budget = Number.isFinite(giveUpAfter) ? giveUpAfter : LONGEST_BY_CUTS
     const longest = Math.max(budget, this.#largest / SLOWEST_LINK)
-    this.#patience = Math.max(this.#patience, Math.min(TIMES_A_CUT * after, longest))
+    // Not by how late the cut came on a busy machine: that would grow with every cut as well.
+    const took = Math.min(after, this.allowed(this.#largest))
+    this.#patience = Math.max(this.#patience, Math.min(TIMES_A_CUT * took, longest))
     this.narrow()
     const alone = this.#inFlight === 1 ? performance.now() - this.#aloneSince : 0
     return ++this.#cuts >= MIN_CUTS && Math.min(alone, after) >= giveUpAfter
