@@ -38,7 +38,7 @@ t.test('a take whose command was killed is listed, and finished', async t => {
   const shot = await readFile(join(dir, 'shot'))
 
   const listed = await run(['--resume', spool, '--list'])
-  t.match(listed.stdout, new RegExp(`^${id}  [\\d.]+ MiB here  [\\d.]+ MiB stored  \\d+ s old\\n$`))
+  t.match(listed.stdout, new RegExp(`^${id}  12.0 MiB here  [\\d.]+ .iB stored  \\d+ s old\\n$`))
   t.equal(listed.code, 0)
   const asJson = await run(['--resume', spool, '--list', '--json'])
   t.match(JSON.parse(asJson.stdout), { assetId: id, filetype: 'video/mp4', origin: sandbox.url })
@@ -147,6 +147,10 @@ t.test('what makes no sense is refused', async t => {
     [['--resume', '.', '--', 'true'], /no program stands behind it/],
     [['--sandbox', '--name', 'a.mp4', '--spool-max', '1G'], /--spool-max has no meaning without/],
     [['--sandbox', '--name', 'a.mp4', '--spool-overflow'], /--spool-overflow has no meaning/],
+    [
+      ['--sandbox', '--name', 'a.mp4', '--spool', '/dev/null/x'],
+      /--spool must be a folder to write/,
+    ],
     [['--sandbox', '--name', 'a.mp4', '--spool', ''], /--spool must not be empty/],
   ]
   for (const [args, stderr] of rows) t.match(await run(args), { code: 2, stderr }, args.join(' '))

@@ -390,6 +390,20 @@ t.test('a disk that is full goes on through memory', { skip: noSmallDisk }, asyn
   t.strictSame(await readdir(dir), [])
 })
 
+t.test('a folder that cannot be one is told by the name of its option', async t => {
+  const { sandbox, dir } = await setUp(t)
+  const file = join(dir, 'a file')
+  await writeFile(file, '')
+  for (const bad of [file, join(file, 'below'), '/proc/spool', join(dir, 'x'.repeat(300))]) {
+    const { upload } = smallUpload(sandbox, { spool: { dir: bad, keepFree: 0 } })
+    upload.end(bytes(10))
+    t.match(await endOf(upload), { code: 'ERR_INVALID_OPTION', option: 'spool.dir' }, bad)
+  }
+  const client = clientOf(t, sandbox)
+  const [failure] = await Promise.allSettled([resumeAll({ dir: file, client })])
+  t.match(failure, { reason: { code: 'ERR_INVALID_OPTION', option: 'dir' } })
+})
+
 t.test('bad options are told by name', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const rows: [unknown, string][] = [

@@ -1,6 +1,9 @@
 /**
  * What a spool holds when a take begins: takes that were cut off, and that somebody should finish.
  */
+import { constants } from 'node:fs'
+import { access, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { listUploads } from '../spool/list.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'
@@ -17,6 +20,7 @@ export const nameUnfinished = async (
 ): Promise<void> => {
   if (!spool) return
   const { dir } = spool
+  await checkFolder(dir)
   const line = `frameio-upload --resume ${dir}`
   const unfinished = (await listUploads(dir)).filter(({ lockedBy }) => lockedBy === undefined)
   if (unfinished.some(({ assetId }) => assetId === asset)) {
@@ -30,4 +34,19 @@ export const nameUnfinished = async (
   const more = unfinished.length > NAMED ? ` and ${unfinished.length - NAMED} more` : ''
   const text = `${dir} holds takes that were cut off: ${named.join(', ')}${more}. This finishes them: ${line}`
   display.say('unfinished', text, { assets: unfinished.map(({ assetId }) => assetId) })
+}
+
+/** Can there be such a folder? Nothing is made yet. @throws {UsageError} */
+const checkFolder = async (dir: string): Promise<void> => {
+  for (let at = resolve(dir); ; at = dirname(at)) {
+    try {
+      if (!(await stat(at)).isDirectory()) throw new Error(`${at} is no folder`)
+      return await access(at, constants.W_OK | constants.X_OK)
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      // Of a folder that is to be made, the one above it is looked at.
+      if (code === 'ENOENT' && at !== dirname(at)) continue
+      throw new UsageError(`--spool must be a folder to write to; ${message}`)
+    }
+  }
 }

@@ -57,11 +57,9 @@ export interface DiskFile {
 
 export const realDisk: Disk = {
   async makeFolder(path) {
-    const whole = resolve(path)
-    // The outermost folder that was made, or undefined where all stood already.
-    const first = await mkdir(whole, { recursive: true, mode: 0o700 })
-    if (first === undefined) return
-    for (let at = whole; at !== dirname(first); at = dirname(at)) await syncFolder(dirname(at))
+    // Node's own way to make all of them (`recursive`) never ends in /proc.
+    const made = await makeAll(resolve(path))
+    for (const folder of made) await syncFolder(dirname(folder))
   },
 
   async list(path) {
@@ -162,6 +160,19 @@ class RealFile implements DiskFile {
 
   close(): Promise<void> {
     return this.#handle.close()
+  }
+}
+
+/** The folders that had to be made, the outermost first. */
+const makeAll = async (path: string): Promise<string[]> => {
+  const make = () => mkdir(path, { mode: 0o700 }).then(() => [path])
+  try {
+    return await make()
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return []
+    if (code !== 'ENOENT' || path === dirname(path)) throw error
+    return [...(await makeAll(dirname(path))), ...(await make())]
   }
 }
 

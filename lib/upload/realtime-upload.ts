@@ -18,7 +18,7 @@ import {
 import { partPlan } from './part-plan.ts'
 import { type Callback, Pour } from './pour.ts'
 import { Splitter } from './splitter.ts'
-import { hasSpool, keptIn, openingOf, spoolFor } from './spooling.ts'
+import { hasSpool, keptIn, notOpened, openingOf, spoolFor } from './spooling.ts'
 import { StreamabilityCheck } from './streamable.ts'
 import { noCounts, Transfer, type TransferListener } from './transfer.ts'
 import { notStreamable, partsOutgrowMemory, spoolWarning, uploadFailed } from './warnings.ts'
@@ -190,7 +190,11 @@ export class RealtimeUpload extends Writable {
   #openSpool(callback: Callback): void {
     if (!this.#spool) return // The constructor has thrown: there is nothing to open, and no upload.
     const opening = openingOf(this.#options, this.#transfer.client)
-    this.#spool.open(opening).then(() => callback(), callback)
+    const { folder } = this.#spool
+    this.#spool.open(opening).then(
+      () => callback(),
+      error => callback(notOpened(folder, error)),
+    )
   }
 
   /** Is what comes safe on the disk, whatever becomes of the upload? */

@@ -90,12 +90,29 @@ async function* resumeAll(
   },
 ): AsyncGenerator<Resumed> {
   const { dir, signal } = options
-  for (const name of (await realDisk.list(dir)).sort()) {
+  for (const name of (await namesIn(dir)).sort()) {
     if (signal?.aborted) return
     const folder = join(dir, name)
     if (!(await isOurs(realDisk, folder))) continue
-    yield await resume(folder, options).catch(error => ({ assetId: basename(folder), error }))
+    yield await resume(folder, options).catch(error => ({
+      assetId: basename(folder),
+      error: asOurs(folder, error),
+    }))
   }
+}
+
+/** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` */
+const namesIn = (dir: string): Promise<string[]> =>
+  realDisk.list(dir).catch(error => {
+    const text = `dir must be a folder that can be read; ${error.message}`
+    throw new RealtimeUploadError('ERR_INVALID_OPTION', text, { option: 'dir', cause: error })
+  })
+
+/** What the system says of a disk is an error of the spool's. */
+const asOurs = (folder: string, error: Error): Error => {
+  if (error instanceof RealtimeUploadError || error instanceof AbortError) return error
+  const text = `${folder} cannot be read or written: ${error.message}. Nothing was deleted.`
+  return new RealtimeUploadError('ERR_SPOOL_DAMAGED', text, { path: folder, cause: error })
 }
 
 const resume = async (

@@ -60,6 +60,14 @@ export const openingOf = (
   }
 }
 
+/** Why a spool could not be opened, in the words of its option where the system says it. */
+export const notOpened = (folder: string, error: Error): Error => {
+  if (error instanceof RealtimeUploadError) return error
+  const text = `spool.dir must be a folder on a disk that takes it; ${folder} could not be made ready: ${error.message}`
+  const details = { option: 'spool.dir', path: folder, cause: error }
+  return new RealtimeUploadError('ERR_INVALID_OPTION', text, details)
+}
+
 /** As an upload fails whose recording lies in a spool: what to do next is said as well. */
 export const keptIn = (folder: string, error: Error): Error => {
   if (!(error instanceof RealtimeUploadError)) return error
