@@ -4,6 +4,7 @@
 import t from 'tap'
 import type { Part } from '../lib/spool/home.ts'
 import { Spool, type SpoolOptions } from '../lib/spool/spool.ts'
+import { Unfinished } from '../lib/spool/unfinished.ts'
 import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
 import { Splitter } from '../lib/upload/splitter.ts'
 import { LyingDisk } from './support/lying-disk.ts'
@@ -112,6 +113,28 @@ t.test('a disk that is full takes what fits, and the rest goes through memory', 
       `${warnings}`,
     )
   }
+})
+
+t.test('what had gone through memory goes to the disk when the upload is given up', async t => {
+  const data = bytes(20_000)
+  const disk = new LyingDisk()
+  disk.capacity = 2 ** 20 + 4_000
+  const spool = takeOver(disk, data, {
+    isOffline: true,
+    onWarning: () => {
+      // Somebody makes room, but only once parts have gone through memory.
+      setTimeout(() => {
+        disk.capacity = Number.POSITIVE_INFINITY
+      }, 50)
+    },
+  })
+  await spool
+  const found = (await Unfinished.open({
+    folder: '/spool/asset',
+    disk: LyingDisk.of(disk.files),
+    lock: async () => ({ release: async () => {} }),
+  })) as Unfinished
+  t.match(found.whole, { bytes: 20_000, parts: 20 })
 })
 
 t.test('all memory comes back, whatever the disk does', async t => {

@@ -223,6 +223,9 @@ export class Spool implements PartOwner, UploadSpool {
   /** The upload ends before all is stored: keeps everything. */
   async close(): Promise<void> {
     if (!this.#failure && this.#journal) {
+      // Holds 6: what skipped the disk has no other home any more.
+      for (const part of [...this.#inMemory, ...this.#parts]) part.skips = false
+      this.#isFull = false
       this.#due()
       await this.#settle()
     }
