@@ -311,6 +311,28 @@ t.test('as the first process of a container', { skip: noNamespace }, async t => 
   t.ok(performance.now() - failed < 5_000, 'it waits for no zombie')
 })
 
+const noMount =
+  spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/proc']).status !== 0 &&
+  'nothing can be mounted here'
+t.test('where /proc is empty what the program has started is ended too', {
+  skip: noMount,
+}, async t => {
+  const { sandbox, env, to } = await accountFor(t)
+  sandbox.faults.add({ on: 'put', do: { status: 400 } })
+  const marker = `62.3${process.pid}`
+  const film = shell(`(sleep 0.5; seq 1 1000000; sleep ${marker}) &`)
+  const line = `mount -t tmpfs none /proc; exec ${quoted([...to, ...film])}`
+  const child = spawn('unshare', ['--mount', 'sh', '-c', line], {
+    env: { ...process.env, ...env },
+    stdio: 'ignore',
+    detached: true,
+  })
+  endWith(t, child)
+  const [code] = await once(child, 'exit')
+  t.equal(code, 1)
+  t.notOk(commandLines().some(args => args.includes(`sleep ${marker}`)))
+})
+
 /** The command lines of the children of a process, as Linux tells them. */
 const childrenOf = (pid: number): string[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')

@@ -3,7 +3,7 @@
  * its processes.
  */
 import type { ChildProcess } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
 
 /** Windows has no groups of processes: there signals go to the program alone. */
@@ -81,6 +81,8 @@ export class ProcessGroup {
 const hasLiving = (group: number): boolean => {
   if (process.platform !== 'linux') return true
   try {
+    // An empty folder, or one that tells of other processes: it knows nothing of ours.
+    if (readlinkSync('/proc/self') !== String(process.pid)) return true
     return readdirSync('/proc')
       .filter(name => /^\d+$/.test(name))
       .some(pid => isLivingIn(group, pid))
