@@ -83,6 +83,23 @@ t.test('a new asset of which nothing was recorded', async t => {
     t.equal(callsOf(sandbox, 'delete'), 1, 'a device does not even ask')
   })
 
+  t.test('is named where Frame.io is silent, and a signal does not wait for that', async t => {
+    for (const [signal, why] of [
+      [undefined, 'Frame.io has not answered in time'],
+      ['SIGINT', 'nobody waited for the answer'],
+    ] as const) {
+      const { sandbox, env, toNew } = await accountFor(t)
+      sandbox.faults.add({ on: 'delete', do: { hang: 'answer' }, times: 9 })
+      const { child, ended } = start([...toNew, ...shell('exit 1')], { env })
+      await until(() => callsOf(sandbox, 'delete') > 0, 'the deletion')
+      if (signal) child.kill(signal)
+      const { code, stderr } = await ended
+      t.match(stderr, new RegExp(`Asset [\\w-]+, .*, is empty, and could not be deleted: ${why}`))
+      t.equal(code, 1)
+      t.equal(callsOf(sandbox, 'delete'), 1)
+    }
+  })
+
   t.test('is never deleted once a part was registered, nor where it was there before', async t => {
     const unfinished = /\n {2}Asset [\w-]+ stays unfinished\.\n$/
     for (const on of ['register', 'put'] as const) {

@@ -18,7 +18,9 @@ import type { Waiting } from './waiting.ts'
 const PATIENT = { giveUpAfter: 15_000, apiTimeout: 5_000 }
 
 /** How a useless asset is deleted: people wait for it who have just been told of a failure. */
-const BRIEF = { retry: { giveUpAfter: 3_000, maxDelay: 1_000 }, apiTimeout: 3_000 }
+const BRIEF = { retry: { giveUpAfter: 2_000, maxDelay: 1_000 } }
+/** How long that may take in all, in ms: a budget of retries leaves three tries to a silent network. */
+const LONGEST_DELETION = 3_000
 
 /** How Frame.io is reached, with the token for the take. */
 type Connection = Pick<FrameioClientOptions, 'token' | 'baseUrl' | 'device' | 'dispatcher'>
@@ -72,7 +74,7 @@ export const openAccount = async (
       },
     }
     if (settings.asset !== undefined) return target
-    return { ...target, discard: () => discard(assetId, connection) }
+    return { ...target, discard: leaving => discard(assetId, connection, leaving) }
   } finally {
     await asking.close()
   }
@@ -103,19 +105,33 @@ const assetOf = async (settings: Settings, client: FrameioClient): Promise<strin
   return asset
 }
 
-const discard = async (assetId: string, connection: Connection): Promise<Discarded> => {
+const discard = async (
+  assetId: string,
+  connection: Connection,
+  leaving?: AbortSignal,
+): Promise<Discarded> => {
   const empty = `Asset ${assetId}, which was created for it, is empty`
   if (connection.device) {
     return { isDeleted: false, text: `${empty}: delete it in Frame.io, for a device may not.` }
   }
   const client = new FrameioClient({ ...connection, ...BRIEF })
+  let cut: string | undefined
+  const end = (why: string) => {
+    cut = why
+    void client.close()
+  }
+  const leave = () => end('nobody waited for the answer')
+  const timer = setTimeout(end, LONGEST_DELETION, 'Frame.io has not answered in time')
+  leaving?.addEventListener('abort', leave)
+  if (leaving?.aborted) leave()
   try {
     await client.deleteAsset(assetId)
     return { isDeleted: true, text: `Asset ${assetId}, which was created for it, was deleted.` }
   } catch (error) {
-    const text = `${empty}, and could not be deleted: ${messageOf(error)}`
+    const text = `${empty}, and could not be deleted: ${cut ?? messageOf(error)}`
     return { isDeleted: false, text }
   } finally {
+    clearTimeout(timer)
     await client.close()
   }
 }

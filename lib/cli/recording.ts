@@ -81,7 +81,7 @@ export class Recording {
     return (this.#upload?.progress.partsFilled ?? 0) === 0 && this.#kept === undefined
   }
 
-  /** Aborts at a signal that comes when the take is over: whoever waits for a reader is to leave. */
+  /** Aborts at a signal that comes when the take is over: whoever still waits for anything is to leave. */
   get leaving(): AbortSignal {
     return this.#leaving.signal
   }

@@ -85,7 +85,7 @@ const record = async (settings: Settings): Promise<number> => {
     const text = lines.filter(line => line !== undefined).join('\n  ')
     const details = { code, stderr: stderr || undefined }
     display.say(isAborted ? 'aborted' : 'error', text, details, 'bad')
-    const discarded = await discard?.()
+    const discarded = await discard?.(recording.leaving)
     if (discarded) sayDiscarded(discarded, display)
     const deleted = discarded?.isDeleted
     const failure = { assetId: target?.assetId, deleted, error: { ...details, message } }

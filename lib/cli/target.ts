@@ -11,8 +11,12 @@ export interface Target {
   whenUploaded(signal: AbortSignal): Promise<string | undefined>
   /** What is there of a take that failed, in a sentence. @param isSent was every byte sent? */
   left(isSent: boolean): string | undefined
-  /** Takes back the asset, of which nothing may have been registered. Absent where it was there before. */
-  discard?(): Promise<Discarded>
+  /**
+   * Takes back the asset, of which nothing may have been registered. Absent where it was there before.
+   *
+   * @param leaving aborts when nobody waits for that any more
+   */
+  discard?(leaving?: AbortSignal): Promise<Discarded>
   close(): Promise<void>
 }
 
