@@ -147,6 +147,19 @@ t.test('the end of a terminal', { skip: noTerminal }, async t => {
     t.ok(existsSync(sign('told')), 'the program by a SIGTERM')
   })
 
+  t.test('does not abort what is being finalised', async t => {
+    const { sandbox, asset, env, to } = await accountFor(t)
+    sandbox.faults.add({ on: 'put', do: { delay: 2_500 } })
+    const { close, ended, press, shows } = openTerminal(lineOf([...to, ...shell(FILM)]), { env })
+    await shows(/in 0\.0 KiB/)
+    press(KEYS.ctrlC)
+    await shows(/Once more aborts/)
+    await new Promise(resolve => setTimeout(resolve, 700))
+    close()
+    await ended
+    await until(() => asset.status === 'uploaded', 'the upload')
+  })
+
   t.test('is nothing to a command that was started with nohup', async t => {
     const { asset, env, to, folder, sign } = await accountFor(t)
     const film = `touch ${sign('ready')}; ${filmUntil(sign('go'))}`
@@ -314,24 +327,28 @@ t.test('as the first process of a container', { skip: noNamespace }, async t => 
 const noMount =
   spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/proc']).status !== 0 &&
   'nothing can be mounted here'
-t.test('where /proc is empty what the program has started is ended too', {
-  skip: noMount,
-}, async t => {
-  const { sandbox, env, to } = await accountFor(t)
-  sandbox.faults.add({ on: 'put', do: { status: 400 } })
-  const marker = `62.3${process.pid}`
-  const film = shell(`(sleep 0.5; seq 1 1000000; sleep ${marker}) &`)
-  const line = `mount -t tmpfs none /proc; exec ${quoted([...to, ...film])}`
-  const child = spawn('unshare', ['--mount', 'sh', '-c', line], {
-    env: { ...process.env, ...env },
-    stdio: 'ignore',
-    detached: true,
-  })
-  endWith(t, child)
-  const [code] = await once(child, 'exit')
-  t.equal(code, 1)
-  t.notOk(commandLines().some(args => args.includes(`sleep ${marker}`)))
-})
+t.test(
+  'where /proc is empty what the program has started is ended too',
+  {
+    skip: noMount,
+  },
+  async t => {
+    const { sandbox, env, to } = await accountFor(t)
+    sandbox.faults.add({ on: 'put', do: { status: 400 } })
+    const marker = `62.3${process.pid}`
+    const film = shell(`(sleep 0.5; seq 1 1000000; sleep ${marker}) &`)
+    const line = `mount -t tmpfs none /proc; exec ${quoted([...to, ...film])}`
+    const child = spawn('unshare', ['--mount', 'sh', '-c', line], {
+      env: { ...process.env, ...env },
+      stdio: 'ignore',
+      detached: true,
+    })
+    endWith(t, child)
+    const [code] = await once(child, 'exit')
+    t.equal(code, 1)
+    t.notOk(commandLines().some(args => args.includes(`sleep ${marker}`)))
+  },
+)
 
 /** The command lines of the children of a process, as Linux tells them. */
 const childrenOf = (pid: number): string[] =>

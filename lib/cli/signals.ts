@@ -11,7 +11,8 @@ const STOPPING = 50
 
 /**
  * Calls `end` at the first signal and `abort` at each further one, until the process is gone: without
- * a listener a late one would be the end of a command that has done its work. Ctrl-\ aborts at once.
+ * a listener a late one would be the end of a command that has done its work. Ctrl-\ aborts at once;
+ * the end of a terminal never does.
  */
 export const onSignals = (end: (signal: NodeJS.Signals) => void, abort: () => void): void => {
   let isFirst = true
@@ -33,7 +34,11 @@ export const onSignals = (end: (signal: NodeJS.Signals) => void, abort: () => vo
   process.on('SIGTERM', listen)
   process.on('SIGQUIT', abort)
   // nohup has it ignored, which Node undoes when it starts; but it leaves us no terminal either.
-  process.on('SIGHUP', [0, 1, 2].some(isatty) ? listen : () => {})
+  const hasTerminal = [0, 1, 2].some(isatty)
+  // Who closes the window of a take that is being finalised wants no less of it.
+  process.on('SIGHUP', signal => {
+    if (hasTerminal && isFirst) listen(signal)
+  })
 }
 
 /**
