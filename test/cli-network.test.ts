@@ -165,6 +165,45 @@ t.test('a proxy that refuses is named by its host, and its password is not shown
   }
 })
 
+t.test(
+  'a proxy that hangs up, or refuses a login, is named, and not asked without a pause',
+  async t => {
+    const sockets = new Set<Socket>()
+    const server = createRawServer(near => {
+      sockets.add(near.on('error', () => {}))
+      near.once('data', ([version]) => {
+        if (version !== 5) return hangUp(near)
+        near.write(Buffer.from([5, 2]))
+        return near.once('data', () => near.end(Buffer.from([1, 1])))
+      })
+    })
+    let hangUp = (near: Socket): unknown => near.destroy()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.teardown(() => {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    })
+    const host = `127.0.0.1:${portOf(server)}`
+    for (const [scheme, says, end] of [
+      ['http', `proxy ${host} closed the connection`, (near: Socket) => near.destroy()],
+      ['http', `through proxy ${host}: read ECONNRESET`, (near: Socket) => near.resetAndDestroy()],
+      ['socks5', 'SOCKS proxy: Authentication failed', hangUp],
+    ] as const) {
+      hangUp = end
+      sockets.clear()
+      const { env, toNew } = await accountFor(t)
+      const variables = { ALL_PROXY: `${scheme}://${USER}@${host}` }
+      const args = [...toNew, '--give-up-after', '1s']
+      const { code, stderr } = await run(args, { env: { ...NONE, ...env, ...variables } })
+      t.equal(code, 1)
+      t.match(stderr, says)
+      t.notMatch(stderr, /hush/)
+      t.ok(sockets.size < 10, `${sockets.size} connections`)
+    }
+  },
+)
+
 t.test('a certificate that nobody trusts', async t => {
   const server = createSecureServer(SELF_SIGNED)
   server.listen(0, '127.0.0.1')

@@ -105,12 +105,18 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
     }
     const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
     const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''
-    throw new Failure(ruling, `${what}: ${describeCause(error)}${why}`, {
+    throw new Failure(ruling, `${what}: ${whose(error)}${describeCause(error)}${why}`, {
       ...details,
       cause: error,
     })
   }
 }
+
+/** Of a login that a SOCKS proxy refuses undici does not say whose it is: people would look at the token. */
+const whose = (error: unknown): string =>
+  /^UND_ERR_SOCKS5/.test(String((error as { code?: unknown } | undefined)?.code))
+    ? 'SOCKS proxy: '
+    : ''
 
 /** How long an aborted request gets to come to its own end, in ms. */
 const LINGER = 100

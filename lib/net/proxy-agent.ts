@@ -1,7 +1,7 @@
 /**
- * An agent that goes through proxies. Whatever goes wrong between here and a proxy says its host: the
- * server that was asked for has no part in that. User and password are never in what undici is given
- * as a URL, and so in no error.
+ * An agent that goes through proxies. Whatever goes wrong on the way says its host: between here and
+ * an HTTP proxy the server that was asked for has no part in that, and behind it the proxy may have
+ * one. User and password are never in what undici is given as a URL, and so in no error.
  */
 import { Agent, buildConnector, type Dispatcher, Pool, ProxyAgent, Socks5ProxyAgent } from 'undici'
 import { CONNECT, type OwnAgent, Sockets } from './agents.ts'
@@ -61,14 +61,24 @@ const named = (host: string, connect: Connector): Connector =>
     return error
   })
 
-/** The connection through a proxy: where the proxy refuses it, that is said of the proxy. */
+/**
+ * The connection through a proxy: where the proxy refuses it, or hangs up, that is said of the proxy.
+ * With the code that undici has for the latter it would ask the proxy again at once, thousands of
+ * times a second, for as long as the request lasts.
+ */
 const tunnelled = (host: string, connect: Connector): Connector =>
   onError(connect, error => {
     const [, status] = /^Proxy response \((\d+)\)/.exec(error.message) ?? []
-    if (status === undefined) return error
+    const hasHungUp = /^UND_ERR_(SOCKET|INFO)$/.test((error as NodeJS.ErrnoException).code ?? '')
+    if (status === undefined && !hasHungUp) {
+      // One that did not even connect has been named; else who broke it off cannot be told.
+      const isNamed = error.message.startsWith(`proxy ${host}`)
+      if (!isNamed) error.message = `through proxy ${host}: ${error.message}`
+      return error
+    }
     const why = status === '407' ? ': it wants a user and a password, or others' : ''
-    const refused = new Error(`proxy ${host} refused the connection with ${status}${why}`)
-    return Object.assign(refused, { code: 'ERR_PROXY_REFUSED' })
+    const what = hasHungUp ? 'closed the connection' : `refused the connection with ${status}${why}`
+    return Object.assign(new Error(`proxy ${host} ${what}`), { code: 'ERR_PROXY_REFUSED' })
   })
 
 const onError =
