@@ -141,7 +141,7 @@ export class Recording {
         })
         this.#listen(child)
         const { id } = this.#producer
-        if (id !== undefined) this.#watchdog = new Watchdog(id, environment())
+        if (id !== undefined) this.#watchdog = new Watchdog(id)
         // A signal that came while it was being started.
         if (this.isAborted) this.#producer.send('SIGKILL')
         else if (this.#asked) this.#producer.send(this.#asked)
@@ -193,7 +193,7 @@ export class Recording {
     const { producer } = this.#settings
     if (!producer) return { fd: 0 }
     const [command, ...args] = producer
-    const options = { env: environment(), ...ProcessGroup.spawnOptions }
+    const options = ProcessGroup.spawnOptions
     return { command, args, options, stdin: isatty(0) ? 'ignore' : 'inherit' } as const
   }
 
@@ -236,10 +236,4 @@ export class Recording {
     const details = { exitCode, signal, stderr }
     this.#display.say('producer-failed', lines.join('\n  '), details, 'bad')
   }
-}
-
-/** Of this process, without what is no program's business. */
-const environment = (): NodeJS.ProcessEnv => {
-  const { FRAMEIO_TOKEN: _, ...env } = process.env
-  return env
 }

@@ -25,8 +25,8 @@ export class Watchdog {
   readonly #shell: ChildProcess | undefined
 
   /** @param group the id of the group that it ends */
-  constructor(group: number, env: NodeJS.ProcessEnv) {
-    this.#shell = startShell(group, env)
+  constructor(group: number) {
+    this.#shell = startShell(group)
   }
 
   /** There is nothing to watch any more. */
@@ -40,13 +40,13 @@ export class Watchdog {
   }
 }
 
-const startShell = (group: number, env: NodeJS.ProcessEnv): ChildProcess | undefined => {
+const startShell = (group: number): ChildProcess | undefined => {
   try {
     const shell = spawn('/bin/sh', ['-c', SCRIPT, 'frameio-upload-watchdog', String(group)], {
       stdio: ['pipe', 'ignore', 'ignore'],
       detached: true, // What ends us, or stops us, must not reach it.
       cwd: '/',
-      env,
+      env: { PATH: process.env.PATH }, // To find `sleep`. No child's environment holds the token.
     })
     shell.on('error', () => {}) // There is no shell.
     shell.unref()
