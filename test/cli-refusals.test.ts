@@ -1,11 +1,13 @@
 /**
  * The command refuses before it makes anything.
  */
+import { readdirSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { accountFor, callsOf } from './support/account.ts'
-import { run } from './support/command.ts'
+import { run, start } from './support/command.ts'
+import { until } from './support/sandboxes.ts'
 
 t.setTimeout(300_000)
 
@@ -57,4 +59,30 @@ t.test('of a refusal nothing is left: no folder, no asset', async t => {
     t.strictSame(await readdir(tmp), [], told)
   }
   t.equal(callsOf(sandbox, 'create'), 0)
+})
+
+/** As on a disk that takes its time. */
+const SLOW_FOLDERS = `
+  import { promises } from 'node:fs'
+  import { syncBuiltinESMExports } from 'node:module'
+  import { setTimeout as wait } from 'node:timers/promises'
+  const { mkdtemp } = promises
+  promises.mkdtemp = async (...args) => {
+    const folder = await mkdtemp(...args)
+    await wait(700)
+    return folder
+  }
+  syncBuiltinESMExports()`
+
+t.test('of a sandbox that Ctrl-C ends while it is being made no folder is left', async t => {
+  const tmp = t.testdir()
+  const slow = `--import=data:text/javascript,${encodeURIComponent(SLOW_FOLDERS)}`
+  const args = ['--sandbox', '--name', 'a.mp4', '--', 'true']
+  const { child, ended } = start(args, { env: { TMPDIR: tmp, NODE_OPTIONS: slow } })
+  await until(() => readdirSync(tmp).length > 0, 'its folder')
+  child.kill('SIGINT')
+  const { code, stderr } = await ended
+  t.match(stderr, /aborted before anything was recorded/)
+  t.equal(code, 130)
+  t.strictSame(await readdir(tmp), [])
 })

@@ -1,12 +1,13 @@
 /**
  * Ctrl-C before the take. Nothing is recorded, so the command ends at once; but an asset that is just
- * being created is waited for, and deleted: else it stays for ever, and nobody knows its id.
+ * being created is waited for, and deleted: else it stays for ever, and nobody knows its id. So is a
+ * sandbox that is just being made, with its folders.
  */
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'
 import type { Discarded, Target } from './target.ts'
 
-/** How long Frame.io may take to answer, in ms. */
+/** How long Frame.io, or a disk, may take to answer, in ms. */
 const GRACE = 3_000
 
 export class EarlyEnd {
@@ -31,8 +32,7 @@ export class EarlyEnd {
     if (this.#isAsked) this.#exit()
     this.#isAsked = true
     this.#display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
-    const { asset, sandbox } = this.#settings
-    const isCreating = asset === undefined && sandbox === undefined
+    const isCreating = this.#settings.asset === undefined
     if (isCreating) this.#timer = setTimeout(this.#exit, GRACE)
     else this.#exit()
   }
