@@ -331,6 +331,8 @@ t.test('options', async t => {
     await command.hears(/holds no new token yet/)
     await writeFile(file, '') // Halfway through.
     await command.hears(/is empty/)
+    await writeFile(file, 'error: try again')
+    await command.hears(/must hold the token alone/)
     await writeFile(file, next)
     const { code, stdout } = await command.ended
     t.equal(code, 0)

@@ -57,6 +57,8 @@ const tokensIn = async (file: string, isStdinFree: boolean, secrets: Secrets): P
     const next = await readNext()
     // Whoever writes the next token into the file may be late, or halfway through.
     if (next.token === refused) throw new Error(`${file} holds no new token yet`)
+    // The library takes what is no token for a fault of its caller's, which would end the take.
+    checkBearer(file, next.token)
     token = next.token
     return token
   }
