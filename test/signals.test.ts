@@ -25,3 +25,21 @@ t.test('a signal that was sent in time counts as the same, though it is heard la
   await until(() => heard.length > 1, 'a second one')
   t.strictSame(heard, ['end', 'abort'])
 })
+
+t.test('Ctrl-\\ aborts whatever came before, and what npx passes on of it is the same', async t => {
+  const heard: string[] = []
+  const send = async (signal: NodeJS.Signals) => {
+    process.kill(process.pid, signal)
+    await wait(50)
+  }
+  onSignals(
+    () => heard.push('end'),
+    () => heard.push('abort'),
+  )
+  await send('SIGINT')
+  for (const signal of ['SIGQUIT', 'SIGQUIT', 'SIGTERM'] as const) await send(signal)
+  t.strictSame(heard, ['end', 'abort'])
+  await wait(700)
+  await send('SIGQUIT')
+  t.strictSame(heard, ['end', 'abort', 'abort'])
+})

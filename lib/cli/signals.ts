@@ -17,22 +17,29 @@ const STOPPING = 50
 export const onSignals = (end: (signal: NodeJS.Signals) => void, abort: () => void): void => {
   let isFirst = true
   let isDeaf = false
+  let hasQuit = false
   const hearAgain = () => {
     isDeaf = false
   }
-  const listen = (signal: NodeJS.Signals) => {
-    if (isDeaf) return
+  const hear = (act: () => void) => {
     isDeaf = true
     // Not by the clock alone: what was sent to a process that was busy is heard late, after a timer,
     // but before what that sets immediately.
     setTimeout(() => setImmediate(hearAgain), SAME).unref()
-    if (isFirst) end(signal)
-    else abort()
     isFirst = false
+    act()
+  }
+  const listen = (signal: NodeJS.Signals) => {
+    if (!isDeaf) hear(isFirst ? () => end(signal) : abort)
+  }
+  const quit = () => {
+    if (isDeaf && hasQuit) return
+    hasQuit = true
+    hear(abort)
   }
   process.on('SIGINT', listen)
   process.on('SIGTERM', listen)
-  process.on('SIGQUIT', abort)
+  process.on('SIGQUIT', quit)
   // nohup has it ignored, which Node undoes when it starts; but it leaves us no terminal either.
   const hasTerminal = [0, 1, 2].some(isatty)
   // Who closes the window of a take that is being finalised wants no less of it.
