@@ -90,3 +90,14 @@ t.test('during the take it is said how long it goes on failing', async t => {
   const args = [...forEver.to, '--give-up-after', 'never']
   t.notMatch((await run(args, { env: forEver.env, input: 'x' })).stderr, /given up/)
 })
+
+t.test('what a server says moves no cursor', async t => {
+  const { sandbox, env, toNew } = await accountFor(t)
+  const body = { error: 'not \u001b[2J\u001b]0;title\u0007\ryours' }
+  sandbox.faults.add({ on: 'create', do: { status: 403, body } })
+  const { code, stderr } = await run(toNew, { env })
+  t.equal(code, 1)
+  t.match(stderr, 'not yours')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  t.notMatch(stderr, /[\x00-\x09\x0b-\x1f]/)
+})

@@ -2,7 +2,7 @@
  * What the command says while it runs, on stderr: one line that lives on a terminal, a line now and
  * then elsewhere, or one JSON object a line.
  */
-import { styleText } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 import type { EventMap, Progress } from '../upload/events.ts'
 import { warningOf } from './failures.ts'
 import { Outlet, type Standard } from './outlet.ts'
@@ -148,7 +148,8 @@ export class Display {
     if (this.#mode === 'json') {
       return `${this.#secrets.json({ event, message: text, ...details })}\n`
     }
-    return `${this.#secrets.hide(this.#paint(`frameio-upload: ${text}`, tone))}\n`
+    const shown = withoutControls(`frameio-upload: ${text}`)
+    return `${this.#secrets.hide(this.#paint(shown, tone))}\n`
   }
 
   /** In colour where it is a terminal that has it and NO_COLOR does not forbid it. */
@@ -159,6 +160,14 @@ export class Display {
     return styleText(COLORS[tone], text, { validateStream: false })
   }
 }
+
+/**
+ * Without what moves the cursor, changes colours or sets a title: what programs and servers say stands
+ * in our lines, and that would tear the one that lives below.
+ */
+export const withoutControls = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  stripVTControlCharacters(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')
 
 const droppedText = (count: number) => `${count} messages were left out here: nobody read them`
 

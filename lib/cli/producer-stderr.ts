@@ -5,10 +5,9 @@
  */
 import type { ChildProcess } from 'node:child_process'
 import { basename } from 'node:path'
-import { stripVTControlCharacters } from 'node:util'
 import { cut } from '../errors.ts'
 import { Lines } from '../sources/lines.ts'
-import type { Display } from './display.ts'
+import { type Display, withoutControls } from './display.ts'
 import type { ProducerLog } from './producer-log.ts'
 
 /** Lines that are shown in a second. */
@@ -69,7 +68,4 @@ export const lastLines = (stderr: string, message = ''): string[] => {
   return lines.length === 1 && message.includes(lines[0] ?? '') ? [] : lines
 }
 
-/** Without what moves the cursor or changes colours: that would tear the line that lives below. */
-const plain = (line: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  cut(stripVTControlCharacters(line).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, ''), LONGEST_LINE)
+const plain = (line: string): string => cut(withoutControls(line), LONGEST_LINE)
