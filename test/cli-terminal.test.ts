@@ -268,6 +268,13 @@ t.test('SIGUSR1 opens no debugger', async t => {
   t.equal(code, 0)
 })
 
+/** Of a program that writes it there: the line may be drawn before that runs. */
+const idIn = async (file: string): Promise<number> => {
+  const read = () => (existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0)
+  await until(() => read() > 0, 'the program to run')
+  return read()
+}
+
 t.test('Ctrl-Z', { skip: noTerminal || notLinux }, async t => {
   t.test('stops command and program, and they go on together', async t => {
     const { asset, env, to, sign } = await accountFor(t)
@@ -276,7 +283,7 @@ t.test('Ctrl-Z', { skip: noTerminal || notLinux }, async t => {
     const line = `set -m; ${quoted([...to, ...shell(film)])}; ${again}`
     const { ended, press, shows } = openTerminal(line, { env })
     await shows(/in 0\.0 KiB/)
-    const program = Number(readFileSync(sign('pid'), 'utf8'))
+    const program = await idIn(sign('pid'))
     press(KEYS.ctrlZ)
     await until(() => stateOf(program) === 'T', 'the program to be stopped')
     await writeFile(sign('go'), '')
@@ -292,7 +299,7 @@ t.test('Ctrl-Z', { skip: noTerminal || notLinux }, async t => {
     const film = `echo $$ > ${sign('pid')}; ${FILM}`
     const { ended, pid, press, shows } = openTerminal(lineOf([...to, ...shell(film)]), { env })
     await shows(/in 0\.0 KiB/)
-    const program = Number(readFileSync(sign('pid'), 'utf8'))
+    const program = await idIn(sign('pid'))
     press(KEYS.ctrlZ)
     await new Promise(resolve => setTimeout(resolve, 700))
     t.not(stateOf(pid() ?? 0), 'T')
