@@ -10,7 +10,7 @@ import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { Duplex, type DuplexOptions, PassThrough, Readable } from 'node:stream'
+import { Duplex, type DuplexOptions, PassThrough, Readable, Writable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { pipeline } from 'node:stream/promises'
 import { runInNewContext } from 'node:vm'
@@ -55,7 +55,7 @@ const require = createRequire(import.meta.url)
 const requireOf2 = createRequire(require.resolve('stream-chunker'))
 const requireOf3 = createRequire(require.resolve('through2'))
 const V4: { PassThrough: Maker } = require('readable-stream')
-const V3: { PassThrough: Maker } = requireOf3('readable-stream')
+const V3: { PassThrough: Maker; Writable: Maker } = requireOf3('readable-stream')
 const V2: { PassThrough: Maker } = createRequire(requireOf2.resolve('through2'))('readable-stream')
 const streamx: { PassThrough: Maker; Readable: Maker } = require('streamx')
 const { Minipass }: { Minipass: Maker } = require('minipass')
@@ -607,6 +607,8 @@ t.test('a source that cannot give its bytes is refused before anything starts', 
     [gone, `source must be ${readable}; received one that was destroyed`],
     [over, `source must be ${readable}; received one that is not readable`],
     [writable, `source must be ${readable}; received one that has ended`],
+    [new Writable({ write }), `source must be ${readable}; received one that is not readable`],
+    [new V3.Writable({ write }), `source must be ${readable}; received one that is not readable`],
     [
       child,
       'source must be a ChildProcess of which nobody has read the stdout; received an object (ChildProcess)',

@@ -57,9 +57,11 @@ const checkStream = (stream: StreamLike): void => {
   if (isDecoded(stream)) throw invalid('source', stream, UNDECODED)
   // One of Node's that failed says why when it is read; others have said so once, unheard.
   if (stream instanceof Readable && stream.errored) return
-  const { readable, readableEnded, destroyed, _readableState } = stream
+  const { readable, writable, readableEnded, destroyed, _readableState } = stream
   const hasEnded = readableEnded === true || _readableState?.endEmitted === true
-  if (!hasEnded && destroyed !== true && readable !== false) return
+  // Whoever can only be written to has a pipe() as well, and says neither a byte nor that it ends.
+  const isForWriting = readable === undefined && writable !== undefined
+  if (!hasEnded && destroyed !== true && readable !== false && !isForWriting) return
   const received = hasEnded
     ? 'one that has ended'
     : destroyed

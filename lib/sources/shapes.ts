@@ -30,6 +30,7 @@ export interface StreamLike {
   /** Where it is minipass. */
   promise?(): Promise<void>
   readonly readable?: unknown
+  readonly writable?: unknown
   readonly readableEnded?: unknown
   readonly destroyed?: unknown
   readonly _readableState?: { readonly objectMode?: unknown; readonly endEmitted?: unknown } | null
