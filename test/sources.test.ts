@@ -474,6 +474,34 @@ t.test('a stream that is destroyed amid its bytes has not ended well', async t =
   }
 })
 
+t.test('what comes after the end of a source does not cost what came before', async t => {
+  const stray = (source: EventEmitter, last: 'end' | 'error', error?: Error) => {
+    setImmediate(() => {
+      source.emit('data', DATA)
+      source.emit(last, error)
+      const talking = setInterval(() => source.emit('data', Buffer.from('more')), 1)
+      t.teardown(() => clearInterval(talking))
+    })
+    return source as unknown as Source
+  }
+  const old = () => Object.assign(new EventEmitter(), { pipe: () => {} })
+  const stubborn = () => new Readable({ autoDestroy: false, emitClose: false, read() {} })
+  const torn = new Error('the tape is torn')
+  for (const [make, last, error] of [
+    [old, 'end', undefined],
+    [old, 'error', torn],
+    [stubborn, 'error', torn],
+  ] as const) {
+    const { upload, asset } = await uploadIn(t)
+    const source = stray(make(), last, error)
+    const result = await within(20_000, uploadFrom(source, upload))
+    t.match(result, { bytes: DATA.length, source: { ok: !error, error } })
+    await asset.whenUploaded()
+    t.equal(asset.sha256, sha256(DATA))
+    if (source instanceof Readable) t.equal(source.destroyed, true, 'nobody else would let it go')
+  }
+})
+
 t.test('what is no bytes ends the source, and is told', async t => {
   let hasReturned = false
   const generator = function* () {

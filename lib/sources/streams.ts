@@ -18,12 +18,31 @@ export const openStream = (stream: StreamLike, upload: RealtimeUpload): Outlet =
     } catch {} // Its maker's fault, and no reason to keep the upload.
   }
   // Of all ways this one alone minds those who read the same stream beside the upload.
-  if (stream instanceof Readable && !stream.readableObjectMode) {
-    stream.pipe(upload, { end: false })
-    return { ended: endOf(stream), cancel }
-  }
-  const ended = Promise.race([pour(stream, upload, cancel), endOf(stream)])
+  const { failed, stop } =
+    stream instanceof Readable && !stream.readableObjectMode
+      ? pipe(stream, upload)
+      : pour(stream, upload, cancel)
+  const ended = Promise.race([failed, endOf(stream)]).then(error => {
+    // Some say that they failed, or ended, and go on: to an upload that is being finalised already
+    // that would be a write after its end, and cost it what came.
+    stop()
+    if (error) cancel()
+    return error
+  })
   return { ended, cancel }
+}
+
+/** What lets the bytes of a stream flow. */
+interface Pour {
+  /** Resolves to what is wrong with what comes; else never. */
+  readonly failed: Promise<Error>
+  /** Not a byte more. */
+  readonly stop: () => void
+}
+
+const pipe = (stream: Readable, upload: RealtimeUpload): Pour => {
+  stream.pipe(upload, { end: false })
+  return { failed: new Promise(() => {}), stop: () => void stream.unpipe(upload) }
 }
 
 /** Resolves once all of it came, or to the error that it failed with. */
@@ -57,20 +76,20 @@ const endOfOther = async (stream: StreamLike): Promise<Error | undefined> => {
 }
 
 /**
- * Writes what comes. What is no bytes ends the source, and is what this resolves to: written to the
- * upload it would be an error that nobody catches. No stream stands in between, for destroying that
- * would leave alone a source that is silent.
+ * Writes what comes. What is no bytes ends the source, and is what `failed` resolves to: written to
+ * the upload it would be an error that nobody catches. No stream stands in between, for destroying
+ * that would leave alone a source that is silent.
  */
-const pour = (stream: StreamLike, upload: RealtimeUpload, cancel: (error: Error) => void) =>
-  new Promise<Error>(resolve => {
-    // A stream of bytes that gives text was told to decode it, even where it does not say so.
-    const mayBeText = !stream._readableState || stream._readableState.objectMode === true
-    const [take, rule] = mayBeText
-      ? [chunkOf, 'a stream of bytes or strings']
-      : [bytesOf, 'a stream of bytes']
-    let isHeld = false
-    let isOver = false
-    const events = stream as unknown as EventEmitter
+const pour = (stream: StreamLike, upload: RealtimeUpload, cancel: (error: Error) => void): Pour => {
+  // A stream of bytes that gives text was told to decode it, even where it does not say so.
+  const mayBeText = !stream._readableState || stream._readableState.objectMode === true
+  const [take, rule] = mayBeText
+    ? [chunkOf, 'a stream of bytes or strings']
+    : [bytesOf, 'a stream of bytes']
+  let isHeld = false
+  let isOver = false
+  const events = stream as unknown as EventEmitter
+  const failed = new Promise<Error>(resolve => {
     events.on('data', (value: unknown) => {
       if (isOver) return
       const chunk = take(value)
@@ -89,3 +108,8 @@ const pour = (stream: StreamLike, upload: RealtimeUpload, cancel: (error: Error)
       }
     })
   })
+  const stop = () => {
+    isOver = true
+  }
+  return { failed, stop }
+}
