@@ -453,6 +453,31 @@ t.test('a source that fails with anything at all has failed', async t => {
   }
 })
 
+t.test('a source that cannot even be opened has failed before its first byte', async t => {
+  const fail = () => {
+    throw new Error('there is no tape')
+  }
+  const file: Blob = Object.assign(new Blob([]), { stream: fail })
+  const locked = { locked: false, getReader: fail }
+  for (const source of [
+    { [Symbol.iterator]: fail },
+    { [Symbol.asyncIterator]: fail },
+    file,
+    locked,
+  ]) {
+    const { upload } = await uploadIn(t)
+    await t.rejects(within(20_000, uploadFrom(source, upload)), {
+      code: 'ERR_SOURCE_FAILED',
+      message: 'The source failed: there is no tape',
+    })
+  }
+  const { upload, asset } = await uploadIn(t)
+  const chunks = Object.assign(new Set([DATA]), { [Symbol.asyncIterator]: undefined })
+  await within(20_000, uploadFrom(chunks, upload))
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(DATA))
+})
+
 t.test('a stream that is destroyed amid its bytes has not ended well', async t => {
   for (const make of [
     () => new V2.PassThrough(),

@@ -8,7 +8,7 @@ import { invalid } from '../checks.ts'
 import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { bytesOf, chunkOf } from './chunk.ts'
 import { failureOf, type Outlet } from './outlet.ts'
-import { type Chunks, isBlob, isWebStream, type Pulled, type WebStream } from './shapes.ts'
+import { type Chunks, isAsync, isBlob, isWebStream, type Pulled, type WebStream } from './shapes.ts'
 
 interface Puller {
   next(): Promise<{ readonly done?: boolean | undefined; readonly value?: unknown }>
@@ -17,16 +17,17 @@ interface Puller {
 }
 
 export const openPulled = (source: Pulled, upload: RealtimeUpload): Outlet => {
-  const puller = pullerOf(source)
+  let puller: Puller | undefined
   let isOver = false
   const cancel = () => {
     if (isOver) return
     isOver = true
     // Not awaited: a source that does not answer does not answer this either.
-    const cancelled = async () => puller.cancel()
+    const cancelled = async () => puller?.cancel()
     cancelled().catch(() => {})
   }
   const pump = async (): Promise<Error | undefined> => {
+    puller = pullerOf(source) // What fails here is a source that failed before its first byte.
     while (!isOver && !upload.destroyed) {
       const { done, value } = await puller.next()
       if (done) isOver = true
@@ -64,7 +65,7 @@ const readerOf = (stream: WebStream): Puller => {
 }
 
 const iteratorOf = (chunks: Chunks): Puller => {
-  if (Symbol.asyncIterator in chunks) {
+  if (isAsync(chunks)) {
     const iterator = chunks[Symbol.asyncIterator]()
     return { next: async () => iterator.next(), cancel: () => iterator.return?.() }
   }

@@ -53,6 +53,9 @@ export const isWebStream = (source: unknown): source is WebStream => can(source,
 
 export const isBlob = (source: unknown): source is BlobLike => can(source, 'stream', 'arrayBuffer')
 
+export const isAsync = (chunks: Chunks): chunks is AsyncIterable<Chunk> =>
+  can(chunks, Symbol.asyncIterator)
+
 /** A promise is no source, though it may be iterated: what it stands for is. */
 export const isChunks = (source: unknown): source is Chunks =>
   (can(source, Symbol.asyncIterator) || can(source, Symbol.iterator)) && !can(source, 'then')
