@@ -1,7 +1,8 @@
 import { createWriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { PassThrough, Readable, Writable } from 'node:stream'
+import { PassThrough, Readable, Stream, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import t from 'tap'
 import { AbortError, tee } from '../lib/index.ts'
@@ -275,6 +276,70 @@ t.test('a copy that is read on, such as one that is packed, is left to its reade
     10_000,
   )
 })
+
+const require = createRequire(import.meta.url)
+
+/** A file of another maker, that is slow where it may be, and fails where it has no room. */
+type FileOf = (chunks: Buffer[], room: number) => Writable
+
+const full = () => new Error('no space left on device')
+
+const FILES: Record<string, FileOf> = {
+  streamx: (chunks, room) => {
+    const write = (chunk: Buffer, done: (error?: Error) => void) => {
+      chunks.push(chunk)
+      setImmediate(done, chunks.length > room ? full() : undefined)
+    }
+    return new (require('streamx').Writable)({ write, highWaterMark: 1 })
+  },
+  minipass: chunks => {
+    const { Minipass } = require('minipass')
+    return new Minipass().on('data', (chunk: Buffer) => chunks.push(chunk))
+  },
+  'readable-stream': (chunks, room) => {
+    const write = (chunk: Buffer, _encoding: string, done: (error?: Error) => void) => {
+      chunks.push(chunk)
+      setImmediate(done, chunks.length > room ? full() : undefined)
+    }
+    return new (require('readable-stream').Writable)({ write, highWaterMark: 1 })
+  },
+  'a stream from before 2013': (chunks, room) => {
+    const file: Stream = new Stream()
+    const write = (chunk: Buffer) => {
+      chunks.push(chunk)
+      const error = chunks.length > room && full()
+      setImmediate(() => (error ? file.emit('error', error) : file.emit('drain')))
+      return false
+    }
+    const end = () => file.emit('finish')
+    return Object.assign(file, { writable: true, write, end }) as unknown as Writable
+  },
+}
+
+for (const [name, fileOf] of Object.entries(FILES)) {
+  t.test(`${name} may be a copy`, async t => {
+    const sandbox = await sandboxFor(t, {}, SMALL)
+    const { upload } = smallUpload(sandbox)
+    const chunks: Buffer[] = []
+    const copy = fileOf(chunks, Number.POSITIVE_INFINITY)
+    await within(20_000, pipeline(sourceOf(DATA, 999), tee(upload, { copy })))
+    t.ok(Buffer.concat(chunks).equals(DATA))
+    t.match(upload.result, { bytes: DATA.length })
+  })
+
+  const skip = name === 'minipass' && 'it keeps in memory what it is given, and never fails'
+  t.test(`${name} that fails ends the upload, or does not`, { skip }, async t => {
+    const sandbox = await sandboxFor(t, {}, SMALL)
+    const one = smallUpload(sandbox).upload
+    const lone = tee(one, { copy: fileOf([], 10), onCopyError: 'continue' })
+    await within(20_000, pipeline(sourceOf(DATA, 999), lone))
+    t.match(one.result, { bytes: DATA.length })
+    const other = smallUpload(sandbox).upload
+    const both = failureOf(pipeline(sourceOf(DATA, 999), tee(other, { copy: fileOf([], 10) })))
+    t.match(await within(20_000, both), { message: 'no space left on device' })
+    t.equal(await endOf(other), await both)
+  })
+}
 
 t.test('arguments that make no sense are told by name', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)

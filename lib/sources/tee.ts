@@ -7,7 +7,7 @@
  *   pipeline(camera, tee(upload, { copy: file }))   the file is no part of the pipeline, and so the
  *                                                   upload can go on without it
  */
-import { Transform, type Writable } from 'node:stream'
+import { Transform, Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { invalid, object, oneOf, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
 import { refuseDecoded } from '../upload/decoded.ts'
@@ -68,7 +68,7 @@ export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform
       throw error
     })
     over.catch(() => {}) // Whoever asks for it is told.
-    return { stream, over, onError }
+    return { over, onError, stream, drained: drainsOf(stream, over) }
   }
   const ways = [wayTo(upload, whenUploaded(upload), onUploadError)]
   if (copy) ways.push(wayTo(copy, finished(copy, { readable: false }), onCopyError))
@@ -85,7 +85,7 @@ export const tee = (upload: RealtimeUpload, options: TeeOptions = {}): Transform
     destroy(error, callback) {
       for (const { stream } of ways) {
         // One that has finished may still be read at its other side.
-        if (!stream.destroyed && !stream.writableFinished) stream.destroy(error ?? undefined)
+        if (!stream.destroyed && !stream.writableFinished) stream.destroy?.(error ?? undefined)
       }
       callback(error)
     },
@@ -100,13 +100,37 @@ interface Way {
   /** Rejects with its error where that is the end of the tee, and resolves where it goes on. */
   readonly over: Promise<void>
   readonly onError: OnError
+  /** Resolves when it takes more, or is over. */
+  readonly drained: () => Promise<void>
+}
+
+/** One listener, however often it is asked for in twelve hours. */
+const drainsOf = (stream: Writable, over: Promise<void>) => {
+  let wake = () => {}
+  stream.on('drain', () => wake())
+  let isOver = false
+  const end = () => {
+    isOver = true
+    wake()
+  }
+  over.then(end, end)
+  return () =>
+    new Promise<void>(resolve => {
+      if (isOver) resolve()
+      else wake = resolve
+    })
 }
 
 /** Whether a write failed is for the stream to say, once and for all. */
-const write = ({ stream, over, onError }: Way, chunk: Buffer, mayPass: () => boolean) => {
-  if (!stream.destroyed) return new Promise<void>(resolve => stream.write(chunk, () => resolve()))
+const write = (way: Way, chunk: Buffer, mayPass: () => boolean): Promise<void> | undefined => {
+  const { stream, over, onError, drained } = way
   // Not a byte more: a source that is always ready would leave it no time to say so.
-  return onError === 'continue' && mayPass() ? undefined : over
+  if (stream.destroyed) return onError === 'continue' && mayPass() ? undefined : over
+  if (stream instanceof Writable) {
+    return new Promise<void>(resolve => void stream.write(chunk, () => resolve()))
+  }
+  // Of other makers not all call back: streamx does not, nor do streams from before Node's own.
+  return (stream as Writable).write(chunk) === false ? drained() : undefined
 }
 
 const checkOptions = (options: TeeOptions) => {
