@@ -2,7 +2,8 @@
  * What a producer says on its stderr: the built command, with programs that fail, and that warn for a
  * whole take.
  */
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,6 +13,7 @@ import { findFfmpeg } from '../examples/support/ffmpeg.ts'
 import { accountFor, shell } from './support/account.ts'
 import { CLI, run, start } from './support/command.ts'
 import { screenOf } from './support/screen.ts'
+import { within } from './support/servers.ts'
 
 /** A guard against hanging, and no more. */
 t.setTimeout(300_000)
@@ -197,6 +199,24 @@ t.test('--producer-log', async t => {
     const { code, stderr } = await run(args, { env })
     t.equal(code, 0)
     t.match(stderr, /^frameio-upload: the producer's log \/dev\/full cannot be .* ENOSPC.*\n$/)
+    await asset.whenUploaded()
+    t.equal(asset.filesize, 11)
+  })
+
+  t.test('that is a pipe does not hold the command, whoever reads it', async t => {
+    const { asset, env, to } = await accountFor(t)
+    const pipe = join(t.testdir(), 'pipe')
+    await promisify(execFile)('mkfifo', [pipe])
+    const reading = `exec < '${pipe}'; read -r line; echo "$line"; exec sleep 120`
+    const reader = spawn('sh', ['-c', reading], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.teardown(() => reader.kill())
+    const heard = once(reader.stdout, 'data')
+    const words = 'echo first >&2; head -c 1000000 /dev/zero >&2; echo some bytes'
+    const args = [...to, '--producer-log', pipe, ...shell(words)]
+    const { code, stderr } = await within(60_000, run(args, { env }))
+    t.equal(code, 0)
+    t.match(stderr, /^frameio-upload: the producer's log .*pipe took too long: .* missing; .*\n/)
+    t.equal(String(await heard), 'first\n')
     await asset.whenUploaded()
     t.equal(asset.filesize, 11)
   })

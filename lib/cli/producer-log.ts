@@ -2,14 +2,9 @@
  * The file that keeps what a producer writes to its stderr, as it came. It never costs the take: of
  * a disk that is full, or too slow, there is one word, and what cannot be kept is not.
  */
-import {
-  createWriteStream,
-  existsSync,
-  openSync,
-  rmSync,
-  statSync,
-  type WriteStream,
-} from 'node:fs'
+import { createWriteStream, existsSync, fstatSync, openSync, rmSync, statSync } from 'node:fs'
+import { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { UsageError } from './usage.ts'
 
@@ -20,7 +15,7 @@ const LAST_CHANCE = 5_000
 
 export class ProducerLog {
   readonly #file: string
-  readonly #stream: WriteStream
+  readonly #stream: Writable
   readonly #onMissing: (text: string) => void
   /** Is it of our own making? */
   readonly #isNew: boolean
@@ -36,7 +31,7 @@ export class ProducerLog {
     this.#file = file
     this.#onMissing = onMissing
     this.#isNew = !existsSync(file)
-    this.#stream = createWriteStream(file, { fd: openToAdd(file) })
+    this.#stream = streamTo(openToAdd(file))
     this.#stream.on('error', ({ message }) => this.#tell(`cannot be written any more: ${message}`))
   }
 
@@ -59,6 +54,9 @@ export class ProducerLog {
     const closed = new Promise<void>(resolve => this.#stream.once('close', () => resolve()))
     this.#stream.end()
     await Promise.race([closed, wait(LAST_CHANCE, undefined, { ref: false })])
+    if (this.#stream.closed) return
+    this.#tell('took too long: the last of it is missing')
+    this.#stream.destroy()
   }
 
   #tell(text: string): void {
@@ -67,6 +65,15 @@ export class ProducerLog {
     this.#onMissing(`the producer's log ${this.#file} ${text}; the take goes on`)
   }
 }
+
+/**
+ * A pipe, such as that of `>(gzip > log)`, may have a reader that stands still: a file's write would
+ * wait for it, and this process could not even exit before.
+ */
+const streamTo = (fd: number): Writable =>
+  fstatSync(fd).isFIFO()
+    ? new Socket({ fd, readable: false, writable: true })
+    : createWriteStream('', { fd })
 
 const openToAdd = (file: string): number => {
   try {
