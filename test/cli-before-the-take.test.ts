@@ -1,11 +1,13 @@
 /**
  * What the command finds out before the take: what it refuses, and what it says while it waits.
  */
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { accountFor, shell } from './support/account.ts'
-import { run, start } from './support/command.ts'
+import { CLI, run, start } from './support/command.ts'
 import { closedPort, json } from './support/servers.ts'
 
 t.setTimeout(300_000)
@@ -38,6 +40,28 @@ t.test('an asset that was filled by a take before is refused', async t => {
   t.match(stderr, /received [\w-]+, which was uploaded at \d{4}-/)
   t.equal(code, 2)
   t.equal(asset.filesize, 1)
+})
+
+t.test('a stdin that cannot be read is refused before anything is made', async t => {
+  const { sandbox, env, to } = await accountFor(t)
+  const written = join(t.testdir(), 'written')
+  for (const [stdin, fault] of [
+    [`< '${t.testdir()}'`, 'a folder'],
+    [`0> '${written}'`, 'EBADF'],
+  ]) {
+    const command = [process.execPath, CLI, ...to].map(arg => `'${arg}'`).join(' ')
+    const refused = promisify(execFile)('sh', ['-c', `exec ${command} ${stdin}`], {
+      env: { ...process.env, ...env },
+      timeout: 60_000,
+    })
+    const { code, stderr } = await refused.then(
+      () => ({ code: 0, stderr: '' }),
+      failure => failure,
+    )
+    t.match(stderr, `stdin must be a file, pipe or socket open for reading; received ${fault}\n`)
+    t.equal(code, 2)
+  }
+  t.equal(sandbox.requests.length, 0)
 })
 
 t.test('what Frame.io does not say of an asset is no reason to refuse it', async t => {

@@ -1,9 +1,10 @@
 /**
- * The options of the library that the command was given, all of them, before anything is made or
- * asked: what the library finds later would leave an asset or a folder behind.
+ * The options of the library that the command was given, all of them, and its stdin, before anything is
+ * made or asked: what the library finds later would leave an asset or a folder behind.
  */
 import { creationOf } from '../frameio/arguments.ts'
 import { resolveClientOptions } from '../frameio/options.ts'
+import { faultOf } from '../sources/check-source.ts'
 import { resolveUploadOptions } from '../upload/options.ts'
 import type { Settings } from './arguments.ts'
 import { messageOf } from './failures.ts'
@@ -17,6 +18,10 @@ export const checkOptions = (settings: Settings): void => {
   const { asset, parent, name, extension, filetype, sandbox, upload } = settings
   const { partSize, maxSize, expectedSize, concurrency, integrity, ...connection } = upload
   const { baseUrl, device, memoryLimit, retry, spool } = connection
+  const fault = settings.producer ? undefined : faultOf(0)
+  if (fault !== undefined) {
+    throw new UsageError(`stdin must be a file, pipe or socket open for reading; received ${fault}`)
+  }
   try {
     resolveUploadOptions({
       assetId: asset ?? UNKNOWN,

@@ -94,8 +94,11 @@ const checkDescriptor = (source: Unchecked<Descriptor>): void => {
     throw refusal('source.fd', `${fd} (${fault})`, 'a file, pipe or socket open for reading')
 }
 
-/** Why nothing can be read from a descriptor; undefined where something may be. */
-const faultOf = (fd: number): string | undefined => {
+/**
+ * Why nothing can be read from a descriptor; undefined where something may be. Not exported from the
+ * package.
+ */
+export const faultOf = (fd: number): string | undefined => {
   try {
     if (fstatSync(fd).isDirectory()) return 'a folder'
     // A read of no bytes takes none and never waits, and fails where the descriptor is for writing.
