@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
-import type { Disk } from './disk.ts'
+import type { Disk, DiskFile } from './disk.ts'
 import { partFile, partNumberOf, removeFolder } from './folder.ts'
 import type { Part } from './home.ts'
 import { Journal, type Opening, type Reading, readJournal } from './journal.ts'
@@ -32,6 +32,8 @@ export class Unfinished {
   /** Stored parts whose files are still there. */
   #stored: WholePart[] = []
   #tidying: Promise<void> | undefined
+  /** The disk failed: nothing is written any more, for a sync that failed must not be repeated. */
+  #failure: Error | undefined
 
   /**
    * Opens an upload, and keeps others off it.
@@ -42,6 +44,7 @@ export class Unfinished {
   static async open(options: UnfinishedOptions): Promise<Unfinished | undefined> {
     const { disk, folder } = options
     const lock = await options.lock(`${folder}/lock`)
+    let file: DiskFile | undefined
     try {
       const found = await look(disk, folder)
       const recovery = recover({ folder, ...found })
@@ -51,7 +54,7 @@ export class Unfinished {
         return undefined
       }
       const { reading, bytes } = found
-      const file = await disk.open(`${folder}/journal`)
+      file = await disk.open(`${folder}/journal`)
       if (reading.end < bytes.length) {
         await keepTorn(disk, folder, bytes.subarray(reading.end))
         await file.cut(reading.end)
@@ -66,6 +69,7 @@ export class Unfinished {
       await unfinished.#takeMarked(recovery.marked)
       return unfinished
     } catch (error) {
+      await file?.close().catch(() => {}) // What went wrong first is what counts.
       await lock.release()
       throw error
     }
@@ -154,21 +158,33 @@ export class Unfinished {
     }
   }
 
-  /** Frame.io has all of it: removes everything. */
+  /** Frame.io has all of it: removes everything. @throws what the disk threw; then what is left stays */
   async finish(): Promise<void> {
-    await this.#tidying
-    this.#journal.add({ t: 'done' })
-    await this.#journal.sync()
-    await this.#journal.close()
-    await removeFolder(this.#disk, this.folder)
-    await this.#lock.release()
+    try {
+      await this.#tidying
+      if (this.#failure) throw this.#failure
+      this.#journal.add({ t: 'done' })
+      await this.#journal.sync()
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+    try {
+      await this.#journal.close()
+      await removeFolder(this.#disk, this.folder)
+    } finally {
+      await this.#lock.release()
+    }
   }
 
   /** Keeps what is not stored. */
   async close(): Promise<void> {
-    await this.#tidying
-    await this.#journal.close()
-    await this.#lock.release()
+    try {
+      await this.#tidying
+      await this.#journal.close()
+    } finally {
+      await this.#lock.release()
+    }
   }
 
   /** Parts behind the last that was known whole: as far as their marks hold. */
@@ -259,11 +275,16 @@ export class Unfinished {
   }
 
   #isStored(part: WholePart): void {
+    if (this.#failure) return
     this.#journal.add({ t: 'stored', n: part.n, size: part.size })
     this.#stored.push(part)
-    this.#tidying ??= this.#tidy().finally(() => {
-      this.#tidying = undefined
-    })
+    this.#tidying ??= this.#tidy()
+      .catch(error => {
+        this.#failure = error
+      })
+      .finally(() => {
+        this.#tidying = undefined
+      })
   }
 
   /** Files go once it is durable that they are needed no more. */

@@ -1,0 +1,76 @@
+/**
+ * An upload that was cut off, opened again over a disk that is prepared.
+ */
+import { crc32 } from 'node:zlib'
+import t from 'tap'
+import { type Entry, lineOf, opening } from '../lib/spool/journal.ts'
+import { Unfinished } from '../lib/spool/unfinished.ts'
+import { LyingDisk } from './support/lying-disk.ts'
+import { bytes } from './support/sandboxes.ts'
+
+const FOLDER = '/spool/asset'
+const OPEN = opening({
+  assetId: 'asset',
+  filetype: 'video/mp4',
+  origin: 'https://api.frame.io',
+  partSize: 1_000,
+  maxSize: 1e9,
+})
+const part = (n: number, data: Buffer): Entry => ({
+  t: 'part',
+  n,
+  size: data.length,
+  crc: crc32(data),
+})
+
+const diskWith = (entries: readonly Entry[], parts: Readonly<Record<number, Buffer>>): LyingDisk =>
+  LyingDisk.of(
+    new Map([
+      [`${FOLDER}/journal`, Buffer.from(entries.map(entry => lineOf(entry, 0)).join(''))],
+      ...Object.entries(parts).map(
+        ([n, data]) => [`${FOLDER}/${n.padStart(5, '0')}.part`, data] as const,
+      ),
+    ]),
+  )
+
+/** Whoever has it, and how often it was given back. */
+const countedLock = () => {
+  const lock = {
+    released: 0,
+    take: async () => ({
+      release: async () => {
+        lock.released++
+      },
+    }),
+  }
+  return lock
+}
+
+const sendAll = async (unfinished: Unfinished): Promise<void> => {
+  for await (const part of unfinished.parts(error => t.fail(error.message))) {
+    for await (const chunk of part.body()) void chunk
+    part.release(true)
+    await new Promise(setImmediate)
+  }
+}
+
+t.test('a disk that fails while parts are stored is told at the end, and the lock is free', async t => {
+  const [one, two, three] = [bytes(1_000), bytes(1_000), bytes(500)]
+  const entries = [OPEN, part(1, one), part(2, two), part(3, three)]
+  for (const on of ['sync', 'write'] as const) {
+    const disk = diskWith(entries, { 1: one, 2: two, 3: three })
+    const lock = countedLock()
+    const unfinished = (await Unfinished.open({
+      folder: FOLDER,
+      disk,
+      lock: lock.take,
+    })) as Unfinished
+    await unfinished.end()
+    disk.faults.push({ on, after: 0, times: 9, error: new Error('EIO: of the test') })
+    await sendAll(unfinished)
+    await t.rejects(unfinished.finish(), { message: 'EIO: of the test' })
+    t.equal(lock.released, 1)
+    t.equal(disk.failed.length, 1, 'a sync that failed is not repeated')
+    t.equal(disk.files.size, 4, 'and nothing was deleted')
+  }
+})
