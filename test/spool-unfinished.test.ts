@@ -46,6 +46,9 @@ const countedLock = () => {
   return lock
 }
 
+const openOn = async (disk: LyingDisk, lock = countedLock()): Promise<Unfinished> =>
+  (await Unfinished.open({ folder: FOLDER, disk, lock: lock.take })) as Unfinished
+
 const sendAll = async (unfinished: Unfinished): Promise<void> => {
   for await (const part of unfinished.parts(error => t.fail(error.message))) {
     for await (const chunk of part.body()) void chunk
@@ -54,23 +57,34 @@ const sendAll = async (unfinished: Unfinished): Promise<void> => {
   }
 }
 
-t.test('a disk that fails while parts are stored is told at the end, and the lock is free', async t => {
-  const [one, two, three] = [bytes(1_000), bytes(1_000), bytes(500)]
-  const entries = [OPEN, part(1, one), part(2, two), part(3, three)]
-  for (const on of ['sync', 'write'] as const) {
-    const disk = diskWith(entries, { 1: one, 2: two, 3: three })
-    const lock = countedLock()
-    const unfinished = (await Unfinished.open({
-      folder: FOLDER,
-      disk,
-      lock: lock.take,
-    })) as Unfinished
-    await unfinished.end()
-    disk.faults.push({ on, after: 0, times: 9, error: new Error('EIO: of the test') })
-    await sendAll(unfinished)
-    await t.rejects(unfinished.finish(), { message: 'EIO: of the test' })
-    t.equal(lock.released, 1)
-    t.equal(disk.failed.length, 1, 'a sync that failed is not repeated')
-    t.equal(disk.files.size, 4, 'and nothing was deleted')
+t.test(
+  'a disk that fails while parts are stored is told at the end, and the lock is free',
+  async t => {
+    const [one, two, three] = [bytes(1_000), bytes(1_000), bytes(500)]
+    const entries = [OPEN, part(1, one), part(2, two), part(3, three)]
+    for (const on of ['sync', 'write'] as const) {
+      const disk = diskWith(entries, { 1: one, 2: two, 3: three })
+      const lock = countedLock()
+      const unfinished = await openOn(disk, lock)
+      await unfinished.end()
+      disk.faults.push({ on, after: 0, times: 9, error: new Error('EIO: of the test') })
+      await sendAll(unfinished)
+      await t.rejects(unfinished.finish(), { message: 'EIO: of the test' })
+      t.equal(lock.released, 1)
+      t.equal(disk.failed.length, 1, 'a sync that failed is not repeated')
+      t.equal(disk.files.size, 4, 'and nothing was deleted')
+    }
+  },
+)
+
+t.test('a recording whose last part went up as not the final one is not complete', async t => {
+  const [one, two] = [bytes(1_000), bytes(1_000)]
+  for (const second of [{ t: 'mem', n: 2, size: 1_000 } as const, part(2, two)]) {
+    const entries: Entry[] = [OPEN, part(1, one), second, { t: 'stored', n: 2, size: 1_000 }]
+    const disk = diskWith(entries, { 1: one })
+    const unfinished = await openOn(disk)
+    await t.rejects(unfinished.end(), { code: 'ERR_SPOOL_INCOMPLETE', partNumber: 3, from: 2_000 })
+    await unfinished.close()
+    t.ok(disk.files.has(`${FOLDER}/00001.part`))
   }
 })

@@ -126,7 +126,7 @@ export const damaged = (path: string, offset: number, reason: string): RealtimeU
     { path, offset },
   )
 
-const incomplete = (
+export const incomplete = (
   assetId: string,
   partNumber: number,
   from: number,

@@ -9,7 +9,14 @@ import { partFile, partNumberOf, removeFolder } from './folder.ts'
 import type { Part } from './home.ts'
 import { Journal, type Opening, type Reading, readJournal } from './journal.ts'
 import type { Lock } from './lock.ts'
-import { damaged, type MarkedPart, type Recovery, recover, type WholePart } from './recover.ts'
+import {
+  damaged,
+  incomplete,
+  type MarkedPart,
+  type Recovery,
+  recover,
+  type WholePart,
+} from './recover.ts'
 import { readFrom } from './spool-part.ts'
 
 export interface UnfinishedOptions {
@@ -122,10 +129,18 @@ export class Unfinished {
     return this.#recovery.final !== undefined
   }
 
-  /** What is here is the recording. */
+  /**
+   * What is here is the recording.
+   *
+   * @throws {RealtimeUploadError} `ERR_SPOOL_INCOMPLETE` where there was more, in memory alone
+   */
   async end(): Promise<void> {
     if (this.#final || this.#cut.parts === 0) return
     const { parts, bytes: total } = this.#cut
+    // S3 has it as a part that is not the final one, and nothing is left to be that: all would seem
+    // to be done, and the asset would stay open for ever.
+    const isLastStored = this.#parts.at(-1)?.n !== parts
+    if (isLastStored) throw incomplete(this.opening.assetId, parts + 1, total, undefined)
     this.#journal.add({ t: 'final', parts, total })
     await this.#journal.sync()
     this.#final = { parts, total }
