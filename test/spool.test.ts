@@ -28,6 +28,7 @@ import {
   smallUpload,
   until,
 } from './support/sandboxes.ts'
+import { within } from './support/servers.ts'
 import { noSmallDisk, smallDisk } from './support/small-disk.ts'
 
 interface Teardown {
@@ -347,6 +348,17 @@ t.test(
     t.equal(asset.sha256, sha256(data))
   },
 )
+
+t.test('an upload that failed lets go of its source when the disk is full', async t => {
+  const { sandbox, spool } = await setUp(t)
+  const options = { spool: { ...spool, maxBytes: 6_000 }, memoryLimit: 6_000 }
+  const { upload, seen } = smallUpload(sandbox, options)
+  sandbox.faults.add({ on: 'register', times: 1, do: { status: 404 } })
+  upload.write(bytes(60_000))
+  const error = await within(20_000, endOf(upload))
+  t.match(error, { code: 'ERR_ASSET_NOT_FOUND' })
+  t.match(seen.warning, [{ code: 'UPLOAD_FAILED' }, { code: 'SPOOL_FULL' }])
+})
 
 t.test(
   'maxBytes: beyond it memory fills, and the disk is used again as parts are stored',

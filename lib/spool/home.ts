@@ -74,6 +74,8 @@ export interface UploadSpool extends Home {
   readonly isDurable: boolean
   /** Has the disk failed, so that memory is all there is? */
   readonly hasFailed: boolean
+  /** Did the disk take no more when it was last asked? */
+  readonly isFull: boolean
   /** Bytes on the disk. */
   readonly bytesSpooled: number
   /** Bytes that outlive this process: durable here or stored. */

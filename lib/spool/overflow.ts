@@ -45,6 +45,11 @@ export class Overflow implements PartOwner, UploadSpool {
     return this.#hasFailed
   }
 
+  /** Did the disk take no more when it was last asked? */
+  get isFull(): boolean {
+    return this.#isTold
+  }
+
   get bytesSpooled(): number {
     return this.#onDisk
   }

@@ -106,6 +106,11 @@ export class Spool implements PartOwner, UploadSpool {
     return this.#failure !== undefined
   }
 
+  /** Did the disk take no more when it was last asked? */
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
   /** Bytes on the disk. */
   get bytesSpooled(): number {
     return this.#onDisk

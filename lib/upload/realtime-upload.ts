@@ -51,6 +51,7 @@ export class RealtimeUpload extends Writable {
   #streamability: StreamabilityCheck | undefined
   #stalled = false
   #stalledSince = Number.POSITIVE_INFINITY
+  #heldTimer: NodeJS.Timeout | undefined
   #warned = false
   #progressTimer: NodeJS.Timeout | undefined
   /** No more bytes come. */
@@ -177,6 +178,7 @@ export class RealtimeUpload extends Writable {
       error: this.result ? undefined : reason,
     }))
     clearTimeout(this.#progressTimer)
+    clearTimeout(this.#heldTimer)
     this.#unfollow()
     this.#splitter.discard()
     const isDone = this.result !== undefined
@@ -205,8 +207,23 @@ export class RealtimeUpload extends Writable {
   /** In the middle of a recording the spool goes on: the error comes with its end. */
   #uploadFailed(error: Error): void {
     this.#failure = error
-    if (this.#spool?.isDurable && this.#isSpooling) this.#emit('warning', uploadFailed(error))
-    else this.destroy(this.#explained(error))
+    if (!this.#spool?.isDurable || !this.#isSpooling) {
+      this.destroy(this.#explained(error))
+      return
+    }
+    this.#emit('warning', uploadFailed(error))
+    this.#endIfFull()
+  }
+
+  /** An upload that failed stores nothing that would make room: a source that is held is held for ever. */
+  #endIfFull(): void {
+    clearTimeout(this.#heldTimer)
+    const failure = this.#failure
+    if (!failure || !this.#stalled || this.destroyed) return
+    this.#heldTimer = setTimeout(() => {
+      if (this.#spool?.isFull) this.destroy(this.#explained(failure))
+      else this.#endIfFull() // The disk is slow, and no more.
+    }, HELD)
   }
 
   async #allStored(parts: number, bytes: number): Promise<void> {
@@ -235,6 +252,7 @@ export class RealtimeUpload extends Writable {
     const { assetId } = this.#options
     tell('frameio-realtime-upload:stall', () => ({ assetId, stalled: this.#stalled }))
     this.#emit(event)
+    this.#endIfFull()
   }
 
   #checkStreamability(chunk: Buffer): void {
