@@ -8,11 +8,15 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
 
 export interface Lock {
   release(): Promise<void>
 }
+
+/** The locks that this process has: what their files say of it, others read. */
+const ours = new Set<string>()
 
 /** macOS: O_EXLOCK, which Node does not name. */
 const O_EXLOCK = 0x20
@@ -22,22 +26,43 @@ export const lock = async (path: string): Promise<Lock> => {
   for (;;) {
     const handle = await openLocked(path)
     try {
-      if (handle && (await isStill(path, handle))) {
+      if (await isStill(path, handle)) {
         const owner = JSON.stringify({ pid: process.pid, began: await beganAt(process.pid) })
-        await handle.truncate(0)
-        await handle.write(owner, 0)
-        return { release: () => handle.close() }
+        // Nothing is awaited between: two of this process may have come so far, where there is no flock.
+        if (ours.has(resolve(path))) throw inUse(path, owner)
+        ours.add(resolve(path))
+        const lock = { release: () => release(path, handle) }
+        await write(handle, owner).catch(async error => {
+          await lock.release()
+          throw error
+        })
+        return lock
       }
     } catch (error) {
-      await handle?.close()
+      await handle.close()
       throw error
     }
     // Whoever had it has removed it in this very moment: another file has the name now, or none.
-    await handle?.close()
+    await handle.close()
   }
 }
 
-const openLocked = async (path: string): Promise<FileHandle | undefined> => {
+const write = async (handle: FileHandle, owner: string): Promise<void> => {
+  await handle.truncate(0)
+  await handle.write(owner, 0)
+}
+
+/** The file may stay, and this process go on for days: nobody must take it for the owner. */
+const release = async (path: string, handle: FileHandle): Promise<void> => {
+  try {
+    await handle.truncate(0)
+  } finally {
+    ours.delete(resolve(path))
+    await handle.close()
+  }
+}
+
+const openLocked = async (path: string): Promise<FileHandle> => {
   const flags = constants.O_RDWR | constants.O_CREAT
   if (process.platform === 'darwin') {
     return open(path, flags | O_EXLOCK | constants.O_NONBLOCK, 0o600).catch(error => {
@@ -50,7 +75,7 @@ const openLocked = async (path: string): Promise<FileHandle | undefined> => {
     const isLocked = process.platform === 'linux' ? await flock(handle) : undefined
     const said = await readFile(path, 'utf8').catch(() => '')
     if (isLocked === false) throw inUse(path, said)
-    if (isLocked === undefined && (await isAlive(said))) throw inUse(path, said)
+    if (isLocked === undefined && (await isAlive(path, said))) throw inUse(path, said)
     return handle
   } catch (error) {
     await handle.close()
@@ -93,9 +118,11 @@ const ownerIn = (said: string): Owner | undefined => {
   }
 }
 
-const isAlive = async (said: string): Promise<boolean> => {
+const isAlive = async (path: string, said: string): Promise<boolean> => {
   const owner = ownerIn(said)
-  if (!owner || owner.pid === process.pid) return false
+  if (!owner) return false
+  // In a container each life of a program may have the same number.
+  if (owner.pid === process.pid) return ours.has(resolve(path))
   try {
     process.kill(owner.pid, 0)
   } catch (error) {
@@ -119,8 +146,7 @@ const beganAt = async (pid: number): Promise<string | undefined> => {
 /** The process that has a lock, as far as its file tells; undefined where nobody has. */
 export const holderOf = async (path: string): Promise<number | undefined> => {
   const said = await readFile(path, 'utf8').catch(() => '')
-  const pid = ownerIn(said)?.pid
-  return pid === process.pid || (await isAlive(said)) ? pid : undefined
+  return (await isAlive(path, said)) ? ownerIn(said)?.pid : undefined
 }
 
 const inUse = (path: string, said: string): RealtimeUploadError => {
