@@ -220,6 +220,9 @@ export class Unfinished {
       this.#cut = { parts: n, bytes: this.#cut.bytes + held.at }
       if (!held.whole) break
     }
+    if (marked.length === 0) return
+    // Whoever made these files was killed, perhaps before their names were durable.
+    await this.#disk.syncFolder(this.folder)
     await this.#journal.sync()
   }
 

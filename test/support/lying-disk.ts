@@ -33,6 +33,8 @@ export class LyingDisk implements Disk {
   readonly #files = new Map<number, File>()
   readonly #names = new Map<string, number>()
   #ids = 0
+  /** What was on it at first, durable. */
+  readonly #given: { readonly path: string; readonly id: number; readonly bytes: Buffer }[] = []
   /** Thrown by calls of this kind, once so many of them have gone well, as often as it says. */
   readonly faults: { on: Call['t'] | 'open'; after: number; times: number; error: Error }[] = []
   /** The calls that failed so. */
@@ -45,9 +47,22 @@ export class LyingDisk implements Disk {
     const disk = new LyingDisk()
     for (const [path, bytes] of files) {
       const id = ++disk.#ids
+      disk.#given.push({ path, id, bytes })
       disk.#names.set(path, id)
-      disk.#files.set(id, { live: bytes, durable: bytes, dirty: [] })
+      disk.#files.set(id, fileOf(bytes))
     }
+    return disk
+  }
+
+  /** As it was after so many calls. Whoever used it was killed, and it goes on: nothing is lost. */
+  after(calls: number): LyingDisk {
+    const disk = new LyingDisk()
+    const { files, live } = this.#replay(calls)
+    disk.#given.push(...this.#given)
+    disk.calls.push(...this.calls.slice(0, calls))
+    disk.#ids = this.#ids
+    for (const [id, file] of files) disk.#files.set(id, file)
+    for (const [path, id] of live) disk.#names.set(path, id)
     return disk
   }
 
@@ -58,23 +73,7 @@ export class LyingDisk implements Disk {
 
   /** What lies on the disk if the power goes after so many calls. */
   crash(calls: number, fate: Fate, random: Random): Map<string, Buffer> {
-    const files = new Map<number, File>()
-    const live = new Map<string, number>()
-    let durable = new Map<string, number>()
-    for (const call of this.calls.slice(0, calls)) {
-      if (call.t === 'make') {
-        live.set(call.path, call.id)
-        files.set(call.id, { live: Buffer.alloc(0), durable: Buffer.alloc(0), dirty: [] })
-      } else if (call.t === 'rename') {
-        const id = live.get(call.from) as number
-        live.delete(call.from)
-        live.set(call.to, id)
-      } else if (call.t === 'remove') live.delete(call.path)
-      else if (call.t === 'syncFolder') {
-        const others = [...durable].filter(([path]) => dirname(path) !== call.path)
-        durable = new Map([...others, ...[...live].filter(([path]) => dirname(path) === call.path)])
-      } else apply(files.get(call.id) as File, call)
-    }
+    const { files, live, durable } = this.#replay(calls)
     const names = new Map<string, number>()
     for (const path of new Set([...live.keys(), ...durable.keys()])) {
       const [now, before] = [live.get(path), durable.get(path)]
@@ -108,7 +107,7 @@ export class LyingDisk implements Disk {
       const call = { t: 'make', path, id } as const
       this.#fault(call)
       this.#names.set(path, id)
-      this.#files.set(id, { live: Buffer.alloc(0), durable: Buffer.alloc(0), dirty: [] })
+      this.#files.set(id, fileOf(Buffer.alloc(0)))
       this.calls.push(call)
     }
     const file = this.#files.get(id) as File
@@ -175,6 +174,28 @@ export class LyingDisk implements Disk {
     return this.capacity
   }
 
+  /** The calls up to one: files and names as they are seen, and those that are durable. */
+  #replay(calls: number) {
+    const files = new Map(this.#given.map(({ id, bytes }) => [id, fileOf(bytes)]))
+    const live = new Map(this.#given.map(({ path, id }) => [path, id]))
+    let durable = new Map(live)
+    for (const call of this.calls.slice(0, calls)) {
+      if (call.t === 'make') {
+        live.set(call.path, call.id)
+        files.set(call.id, fileOf(Buffer.alloc(0)))
+      } else if (call.t === 'rename') {
+        const id = live.get(call.from) as number
+        live.delete(call.from)
+        live.set(call.to, id)
+      } else if (call.t === 'remove') live.delete(call.path)
+      else if (call.t === 'syncFolder') {
+        const others = [...durable].filter(([path]) => dirname(path) !== call.path)
+        durable = new Map([...others, ...[...live].filter(([path]) => dirname(path) === call.path)])
+      } else apply(files.get(call.id) as File, call)
+    }
+    return { files, live, durable }
+  }
+
   #fault(call: Call | { readonly t: 'open' }): void {
     const fault = this.faults.find(({ on, times }) => on === call.t && times > 0)
     if (!fault || fault.after-- > 0) return
@@ -185,6 +206,8 @@ export class LyingDisk implements Disk {
 }
 
 const turn = () => new Promise<void>(resolve => setImmediate(resolve))
+
+const fileOf = (bytes: Buffer): File => ({ live: bytes, durable: bytes, dirty: [] })
 
 const apply = (file: File, call: Call): void => {
   if (call.t === 'write') {
@@ -218,7 +241,7 @@ const remains = ({ live, durable, dirty }: File, fate: Fate, random: Random): Bu
       const fell = random()
       if (fate === 'garbage' && fell < 0.2)
         left.fill(Math.floor(random() * 256), Math.max(at, from), Math.min(end, to))
-      else if (fell < 0.6) live.copy(left, at, at, end)
+      else if (fell < 0.6 && at < live.length) live.copy(left, at, at, end)
     }
   }
   return left
