@@ -88,3 +88,21 @@ t.test('a recording whose last part went up as not the final one is not complete
     t.ok(disk.files.has(`${FOLDER}/00001.part`))
   }
 })
+
+t.test('a part that filled is not cut short where bytes that were durable have rotted', async t => {
+  const data = bytes(900)
+  const mark = (at: number, synced?: true): Entry => ({
+    t: 'mark',
+    n: 1,
+    at,
+    crc: crc32(data.subarray(0, at)),
+    synced,
+  })
+  const rotten = Buffer.from(data)
+  rotten[400] = (rotten[400] as number) ^ 1
+  const disk = diskWith([OPEN, mark(300, true), mark(900), mark(600, true)], { 1: rotten })
+  await t.rejects(openOn(disk), { code: 'ERR_SPOOL_DAMAGED', path: /00001\.part$/, offset: 300 })
+  t.ok(disk.files.get(`${FOLDER}/00001.part`)?.equals(rotten), 'all of it stays')
+  const torn = diskWith([OPEN, mark(300, true), mark(900)], { 1: rotten })
+  t.equal((await openOn(torn)).whole.bytes, 300, 'what was not durable is cut off')
+})

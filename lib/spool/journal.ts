@@ -34,13 +34,17 @@ export interface Opening {
 
 export type Entry =
   | ({ readonly t: 'open'; readonly version: number } & Opening)
-  /** The first `at` bytes of part `n` lie in its file, with this CRC; `whole`: it takes no more. */
+  /**
+   * The first `at` bytes of part `n` lie in its file, with this CRC; `whole`: it takes no more; `synced`:
+   * they were durable before this line was written.
+   */
   | {
       readonly t: 'mark'
       readonly n: number
       readonly at: number
       readonly crc: number
       readonly whole?: true | undefined
+      readonly synced?: true | undefined
     }
   /** Part `n` does not lie whole on the disk, and is about to be registered. */
   | { readonly t: 'mem'; readonly n: number; readonly size: number }

@@ -461,7 +461,7 @@ const closeFile = async (part: SpoolPart): Promise<void> => {
   part.file = undefined
 }
 
-const markOf = ({ n, size, written: at, crc }: SpoolPart): Entry => ({
+const markOf = ({ n, size, written: at, crc }: SpoolPart): Extract<Entry, { t: 'mark' }> => ({
   t: 'mark',
   n,
   at,
@@ -476,5 +476,5 @@ const lookAt = (part: SpoolPart): { part: SpoolPart; at: number; entry: Entry | 
   if (isWhole) return { part, at, entry: part.isWhole ? undefined : { t: 'part', n, size, crc } }
   if (isCut && part.skips)
     return { part, at, entry: part.isToldOf ? undefined : { t: 'mem', n, size } }
-  return { part, at, entry: at > part.synced ? markOf(part) : undefined }
+  return { part, at, entry: at > part.synced ? { ...markOf(part), synced: true } : undefined }
 }

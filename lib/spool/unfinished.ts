@@ -207,6 +207,10 @@ export class Unfinished {
     for (const [index, { n, marks }] of marked.entries()) {
       const path = partFile(this.folder, n)
       const held = await this.#held(path, marks)
+      const durable = marks.findLast(({ synced }) => synced)?.at ?? 0
+      if (held.at < durable) {
+        throw damaged(path, held.at, `its first ${durable} bytes were durable, and are others now`)
+      }
       // What stands behind a gap is kept, but never taken for what follows.
       if (!held.whole) await this.#setAside(marked.slice(held.at === 0 ? index : index + 1))
       if (held.at === 0) break
