@@ -106,3 +106,23 @@ t.test('a part that filled is not cut short where bytes that were durable have r
   const torn = diskWith([OPEN, mark(300, true), mark(900)], { 1: rotten })
   t.equal((await openOn(torn)).whole.bytes, 300, 'what was not durable is cut off')
 })
+
+t.test('a file that is gone when it is to be sent is not made anew, empty', async t => {
+  const one = bytes(1_000)
+  const disk = diskWith([OPEN, part(1, one)], { 1: one })
+  const unfinished = await openOn(disk)
+  await unfinished.end()
+  await disk.remove(`${FOLDER}/00001.part`)
+  let damage: Error | undefined
+  for await (const part of unfinished.parts(error => {
+    damage = error
+  })) {
+    const read = async () => {
+      for await (const chunk of part.body()) void chunk
+    }
+    await t.rejects(read(), { code: 'ENOENT' })
+    await part.ready
+  }
+  t.match(damage, { code: 'ENOENT' })
+  t.notOk(disk.files.has(`${FOLDER}/00001.part`))
+})

@@ -25,6 +25,8 @@ export interface Disk {
   size(path: string): Promise<number | undefined>
   /** A file to read and write, 0600. Made where there is none. */
   open(path: string): Promise<DiskFile>
+  /** A file to read alone. Fails where there is none. */
+  openToRead(path: string): Promise<DiskFile>
   rename(from: string, to: string): Promise<void>
   /** Removes a file. Harmless where there is none. */
   remove(path: string): Promise<void>
@@ -77,6 +79,10 @@ export const realDisk: Disk = {
       throw error
     })
     return new RealFile(made ?? (await open(path, 'r+')), made ? dirname(path) : undefined)
+  },
+
+  async openToRead(path) {
+    return new RealFile(await open(path, 'r'), undefined)
   },
 
   async size(path) {

@@ -31,7 +31,15 @@ export interface Waiting {
 export const listUploads = async (dir: string): Promise<Waiting[]> => {
   const folders = (await realDisk.list(dir)).sort().map(name => join(dir, name))
   const uploads: Waiting[] = []
-  for (const folder of folders) if (await isOurs(realDisk, folder)) uploads.push(await see(folder))
+  for (const folder of folders) {
+    if (!(await isOurs(realDisk, folder))) continue
+    try {
+      uploads.push(await see(folder))
+    } catch (error) {
+      // Whoever works on it has finished it in this very moment.
+      if (await isOurs(realDisk, folder)) throw error
+    }
+  }
   return uploads
 }
 

@@ -191,7 +191,7 @@ export async function* readFrom(
   from: number,
   end: number,
 ): AsyncGenerator<Buffer> {
-  const file = await disk.open(path)
+  const file = await disk.openToRead(path)
   try {
     for (let at = from; at < end; ) {
       // Its own memory each time: what was handed on may still be on its way through a socket.

@@ -151,6 +151,12 @@ export class LyingDisk implements Disk {
     }
   }
 
+  async openToRead(path: string): Promise<DiskFile> {
+    if (!this.#names.has(path))
+      throw Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' })
+    return this.open(path)
+  }
+
   async rename(from: string, to: string): Promise<void> {
     const id = this.#names.get(from) as number
     this.#names.delete(from)
