@@ -281,3 +281,26 @@ t.test('blocks that are not needed go back to the system after one to two period
   intervals.tick()
   t.equal(pool.idle, 0, 'the sweeping begins again')
 })
+
+t.test('whoever waits behind one that takes all is given what others could do without', async t => {
+  const { account } = poolOf(4)
+  const [holder, first, second] = [account(), account(), account()]
+  const spare = takeUpTo(holder, 4)
+  let isDurable = false
+  holder.onShort(() => {
+    const block = isDurable ? spare.pop() : undefined
+    if (block) holder.give([block])
+  })
+  const woken: string[] = []
+  for (const [name, waiting] of Object.entries({ first, second })) {
+    t.equal(waiting.take(), undefined)
+    waiting.whenRoom(() => {
+      woken.push(name)
+      takeUpTo(waiting, 1)
+    })
+  }
+  isDurable = true
+  holder.give([spare.pop() as Buffer])
+  t.strictSame(woken, ['first', 'second'])
+  t.equal(spare.length, 2, 'and no more than that')
+})

@@ -60,6 +60,8 @@ export class BlockPool {
       this.#waiting.delete(account)
       account.wake()
     }
+    // Who was woken took it all, and need not ask for more: the next would wait in vain.
+    if (this.#waiting.size > 0) this.collectSpare()
   }
 
   /** Only for BlockAccount: asks all for what they could do without. */
