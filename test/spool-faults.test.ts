@@ -11,13 +11,19 @@ import { LyingDisk } from './support/lying-disk.ts'
 import { bytes } from './support/sandboxes.ts'
 import { within } from './support/servers.ts'
 
+const lock = async () => ({ release: async () => {} })
+
 const error = (code: string) => Object.assign(new Error(`${code}: of the test`), { code })
 
 /** Everything a take gives, over a disk that is prepared; where the network is away, nothing is stored. */
 const takeOver = async (
   disk: LyingDisk,
   data: Buffer,
-  { isOffline = false, ...options }: Partial<SpoolOptions> & { isOffline?: boolean } = {},
+  {
+    isOffline = false,
+    onSent = () => {},
+    ...options
+  }: Partial<SpoolOptions> & { isOffline?: boolean; onSent?: () => void } = {},
 ) => {
   const memoryLimit = 1e6
   const memory = new BlockAccount(new BlockPool(memoryLimit, 512))
@@ -25,7 +31,7 @@ const takeOver = async (
   const spool = new Spool({
     folder: '/spool/asset',
     disk,
-    lock: async () => ({ release: async () => {} }),
+    lock,
     memory,
     memoryLimit,
     maxBytes: Number.POSITIVE_INFINITY,
@@ -69,6 +75,7 @@ const takeOver = async (
   splitter.end()
   await spool.end(splitter.parts, splitter.bytes)
   await within(30_000, Promise.all(sending))
+  onSent()
   await (isOffline ? spool.close() : spool.finish())
   const parts = [...sent].sort(([one], [other]) => one - other).map(([, part]) => part)
   return { whole: Buffer.concat(parts), warnings, spool, memory }
@@ -98,6 +105,26 @@ t.test('a sync that failed is not tried again on its file', async t => {
     t.strictSame(warnings, ['SPOOL_FAILED'])
     const failed = disk.failed.filter(({ t }) => t === 'sync').map(call => 'id' in call && call.id)
     t.equal(new Set(failed).size, failed.length)
+  }
+})
+
+t.test('what went up from memory after a fault does not pass for a shorter recording', async t => {
+  const data = bytes(9_500)
+  for (let nth = 3; nth < 15; nth++) {
+    const disk = new LyingDisk()
+    disk.faults.push({ on: 'write', times: 1, after: nth, error: error('EIO') })
+    let calls = 0
+    const { warnings } = await takeOver(disk, data, {
+      onSent: () => {
+        calls = disk.calls.length
+      },
+    })
+    if (warnings.length === 0) continue
+    // Killed when all was sent.
+    const opened = await Unfinished.open({ folder: '/spool/asset', disk: disk.after(calls), lock })
+      .then(async unfinished => unfinished?.end().then(() => unfinished.whole.bytes))
+      .catch(error => error.code)
+    t.ok([data.length, 'ERR_SPOOL_INCOMPLETE'].includes(opened), `${nth}: ${opened}`)
   }
 })
 
@@ -132,7 +159,7 @@ t.test('what had gone through memory goes to the disk when the upload is given u
   const found = (await Unfinished.open({
     folder: '/spool/asset',
     disk: LyingDisk.of(disk.files),
-    lock: async () => ({ release: async () => {} }),
+    lock,
   })) as Unfinished
   t.match(found.whole, { bytes: 20_000, parts: 20 })
 })

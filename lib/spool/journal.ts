@@ -122,6 +122,8 @@ export class Journal {
   #durable: number
   #lines: Entry[] = []
   #last: Promise<unknown> = Promise.resolve()
+  /** Why nothing can be made durable any more: a sync that failed is never repeated. */
+  #failure: Error | undefined
 
   /**
    * @param end bytes of good lines in it, all durable
@@ -147,10 +149,14 @@ export class Journal {
   /** Makes durable what was added. */
   sync(): Promise<void> {
     return this.#next(async () => {
+      if (this.#failure) throw this.#failure
       await this.#write()
       const end = this.#end
       if (end === this.#durable) return
-      await this.#file.sync()
+      await this.#file.sync().catch(error => {
+        this.#failure = error
+        throw error
+      })
       this.#durable = end
     })
   }

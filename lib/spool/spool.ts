@@ -87,6 +87,8 @@ export class Spool implements PartOwner, UploadSpool {
   #timer: NodeJS.Timeout | undefined
   #writes: Promise<unknown> = Promise.resolve()
   #whenFinal: () => void = () => {}
+  /** Parts that go from memory, for the disk failed. Never rejects. */
+  #letting: Promise<void> = Promise.resolve()
 
   /** @param parts that were there before this */
   constructor(options: SpoolOptions, parts = 0) {
@@ -159,7 +161,10 @@ export class Spool implements PartOwner, UploadSpool {
   /** The stream ended: resolves when that is durable, or cannot be. */
   async end(parts: number, total: number): Promise<void> {
     this.#final = { t: 'final', parts, total }
-    if (this.#failure) return this.#letGo()
+    if (this.#failure) {
+      this.#letGo()
+      return this.#letting
+    }
     const durable = new Promise<void>(resolve => {
       this.#whenFinal = resolve
     })
@@ -193,8 +198,8 @@ export class Spool implements PartOwner, UploadSpool {
     this.#due()
   }
 
-  onCut(part: SpoolPart): void {
-    if (this.#failure) part.letGo()
+  onCut(): void {
+    if (this.#failure) this.#letGo()
     // Once a byte of the next is here: one sync for both.
     else setImmediate(() => this.#due())
   }
@@ -232,8 +237,8 @@ export class Spool implements PartOwner, UploadSpool {
       for (const part of [...this.#inMemory, ...this.#parts]) part.skips = false
       this.#isFull = false
       this.#due()
-      await this.#settle()
     }
+    await this.#settle()
     await this.#closeFiles()
     const { disk, folder } = this.#options
     const isEmpty = this.#count === 0 && this.#journal !== undefined
@@ -423,13 +428,25 @@ export class Spool implements PartOwner, UploadSpool {
     this.#letGo()
   }
 
+  /** As far as the journal can still be written, it says which parts were in memory alone. */
   #letGo(): void {
-    for (const part of this.#parts) if (part.isCut) part.letGo()
-    this.#whenFinal()
+    this.#letting = this.#letting.then(async () => {
+      const cut = this.#parts.filter(({ isCut }) => isCut)
+      this.#parts = this.#parts.filter(({ isCut }) => !isCut)
+      const inMemory = cut.filter(({ isWhole }) => !isWhole)
+      for (const part of inMemory) this.#inMemory.add(part)
+      const untold = inMemory.filter(({ isToldOf }) => !isToldOf)
+      this.#journal?.add(...untold.map(({ n, filled }) => ({ t: 'mem', n, size: filled }) as const))
+      // Where it cannot, that was said already.
+      await this.#journal?.sync().catch(() => {})
+      for (const part of cut) part.letGo()
+      this.#whenFinal()
+    })
   }
 
   async #settle(): Promise<void> {
     while (this.#passing || this.#pumping) await Promise.all([this.#passing, this.#pumping])
+    await this.#letting
     clearTimeout(this.#timer)
   }
 
