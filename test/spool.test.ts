@@ -16,7 +16,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
-import { FrameioClient, type Resumed, type ResumeOptions, resumeUploads } from '../lib/index.ts'
+import {
+  FrameioClient,
+  type Resumed,
+  type ResumedUpload,
+  type ResumeOptions,
+  resumeUploads,
+} from '../lib/index.ts'
 import type { Sandbox } from '../lib/sandbox/index.ts'
 import {
   bytes,
@@ -201,6 +207,31 @@ t.test('a resume that fails leaves all as it was, and the next one finishes', as
   t.match(await resumeAll({ dir, client }), [{ bytes: 8_000 }])
   await asset.whenUploaded()
   t.equal(asset.sha256, sha256(data))
+})
+
+t.test('a resume has as many lanes as it is given', async t => {
+  const { sandbox, dir, client } = await cutOff(t, 8_000)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { delay: 20 } })
+  let most = 0
+  const onUpload = (upload: ResumedUpload) =>
+    void upload.on('part', () => {
+      most = Math.max(most, upload.progress.partsInFlight)
+    })
+  t.match(await resumeAll({ dir, client, concurrency: 1, onUpload }), [{ bytes: 8_000 }])
+  t.ok(most <= 1, `${most} others in flight`)
+})
+
+t.test('a resume that is aborted takes up no more of what is left', async t => {
+  const { asset, dir, client } = await cutOff(t, 8_000)
+  const aborting = new AbortController()
+  let resumed: ResumedUpload | undefined
+  const onUpload = (upload: ResumedUpload) => {
+    resumed = upload
+    aborting.abort()
+  }
+  const all = await resumeAll({ dir, client, onUpload, signal: aborting.signal })
+  t.match(all, [{ assetId: asset.id, error: { name: 'AbortError' } }])
+  t.equal(resumed?.progress.partsFilled, 0)
 })
 
 t.test('one upload that cannot be finished does not keep the next', async t => {

@@ -85,10 +85,10 @@ const finish = async (
   { secrets, display, output, signal }: Surroundings,
 ): Promise<ResumeEnd> => {
   const { resume: dir, upload, verbose } = settings
-  const { memoryLimit, retry, concurrency = 0 } = upload
+  const { memoryLimit, retry, concurrency } = upload
   const waiting = new Waiting(display)
   const { connection, disconnect } = await connect(settings, secrets, waiting)
-  const cap = Math.max(concurrency, DEFAULT_CAP)
+  const cap = Math.max(concurrency ?? 0, DEFAULT_CAP)
   const client = new FrameioClient({ ...connection, retry, memoryLimit, concurrency: cap })
   let end: ResumeEnd = 'done'
   try {
@@ -98,7 +98,7 @@ const finish = async (
       display.say('resuming', text, { assetId: upload.assetId, bytes: bytesBuffered })
       display.watch(upload, () => Number.POSITIVE_INFINITY)
     }
-    for await (const one of resumeUploads({ dir, client, onUpload, signal })) {
+    for await (const one of resumeUploads({ dir, client, concurrency, onUpload, signal })) {
       display.stop()
       if (signal.aborted) break
       if ('error' in one) tellOf(one, display, verbose)

@@ -16,6 +16,7 @@ import {
 } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { apiOf, FrameioClient } from '../frameio/client.ts'
+import { CONCURRENCY } from '../frameio/options.ts'
 import { LIMITS_DOOR } from '../frameio/protocol.ts'
 import { followSignal } from '../net/signals.ts'
 import { realDisk } from '../spool/disk.ts'
@@ -37,6 +38,8 @@ export interface ResumeOptions {
    * file; `'keep'` sends what can be sent, and leaves asset and folder open. Default `'finalise'`.
    */
   readonly onInterrupted?: 'finalise' | 'keep' | undefined
+  /** PUTs in flight at once: 1..1000. Default 4. */
+  readonly concurrency?: number | undefined
   /** Told of each upload before its first byte is sent, to follow it. */
   readonly onUpload?: ((upload: ResumedUpload) => void) | undefined
   /** Stops after what is under way: that and the rest stay in the spool. */
@@ -70,31 +73,33 @@ export interface ResumedUpload {
  */
 export const resumeUploads = (options: ResumeOptions): AsyncGenerator<Resumed> => {
   object('options', options)
-  refuseUnknown('', options, ['dir', 'client', 'onInterrupted', 'onUpload', 'signal'])
-  const { dir, client, onInterrupted = 'finalise', onUpload, signal } = options
+  const known = ['dir', 'client', 'onInterrupted', 'concurrency', 'onUpload', 'signal']
+  refuseUnknown('', options, known)
+  const { dir, client, onInterrupted = 'finalise', concurrency, onUpload, signal } = options
   take('dir', dir, text('the path of a folder', /./))
   take('client', client, CLIENT)
   take('onInterrupted', onInterrupted, oneOf('finalise', 'keep'))
+  takeIfGiven('concurrency', concurrency, CONCURRENCY)
   takeIfGiven('onUpload', onUpload, aFunction)
   takeIfGiven('signal', signal, abortSignal)
-  return resumeAll({ dir, client, onInterrupted, onUpload: onUpload ?? (() => {}), signal })
+  const told = onUpload ?? (() => {})
+  return resumeAll({ dir, client, onInterrupted, concurrency, onUpload: told, signal })
 }
 
 const CLIENT = rule<FrameioClient>('a FrameioClient', v => v instanceof FrameioClient)
 
-type Options = Required<Omit<ResumeOptions, 'signal'>> & Pick<ResumeOptions, 'signal'>
+interface Settings extends ResumeOptions {
+  readonly onInterrupted: 'finalise' | 'keep'
+  readonly onUpload: (upload: ResumedUpload) => void
+}
 
-async function* resumeAll(
-  options: {
-    [K in keyof Options]: Exclude<Options[K], undefined> | (K extends 'signal' ? undefined : never)
-  },
-): AsyncGenerator<Resumed> {
-  const { dir, signal } = options
+async function* resumeAll(settings: Settings): AsyncGenerator<Resumed> {
+  const { dir, signal } = settings
   for (const name of (await namesIn(dir)).sort()) {
     if (signal?.aborted) return
     const folder = join(dir, name)
     if (!(await isOurs(realDisk, folder))) continue
-    yield await resume(folder, options).catch(error => ({
+    yield await resume(folder, settings).catch(error => ({
       assetId: basename(folder),
       error: asOurs(folder, error),
     }))
@@ -115,10 +120,8 @@ const asOurs = (folder: string, error: Error): Error => {
   return new RealtimeUploadError('ERR_SPOOL_DAMAGED', text, { path: folder, cause: error })
 }
 
-const resume = async (
-  folder: string,
-  { client, onInterrupted, onUpload, signal }: Parameters<typeof resumeAll>[0],
-): Promise<Resumed> => {
+const resume = async (folder: string, settings: Settings): Promise<Resumed> => {
+  const { client, onInterrupted } = settings
   const unfinished = await Unfinished.open({ folder, disk: realDisk, lock })
   if (!unfinished) return { assetId: basename(folder), bytes: 0, parts: 0 }
   let isOver = false
@@ -128,7 +131,7 @@ const resume = async (
     if (onInterrupted === 'finalise') await unfinished.end()
     const { bytes, parts } = unfinished.whole
     if (!unfinished.isDone && bytes > 0) {
-      await send(unfinished, client, onUpload, signal).catch(async error => {
+      await send(unfinished, settings).catch(async error => {
         if (!(await isThere(unfinished, client, error))) throw error
       })
     }
@@ -154,15 +157,16 @@ const checkClient = ({ origin, device }: Unfinished['opening'], client: FrameioC
 
 const send = async (
   unfinished: Unfinished,
-  client: FrameioClient,
-  onUpload: (upload: ResumedUpload) => void,
-  signal: AbortSignal | undefined,
+  { client, concurrency, onUpload, signal }: Settings,
 ): Promise<void> => {
   const { opening, stored, whole } = unfinished
   const { assetId, filetype, assetName, partSize } = opening
   const { limits } = apiOf(client).options
-  const options = { client, assetId, filetype, assetName, partSize, [LIMITS_DOOR]: limits }
-  const resolved = resolveUploadOptions(options as RealtimeUploadOptions)
+  const facts = { client, assetId, filetype, assetName, partSize, concurrency }
+  const resolved = resolveUploadOptions({
+    ...facts,
+    [LIMITS_DOOR]: limits,
+  } as RealtimeUploadOptions)
   let failure: Error | undefined
   const events = new EventEmitter()
   const upload: ResumedUpload = {
@@ -210,7 +214,10 @@ const send = async (
     }
     tell('frameio-realtime-upload:resumed', () => waiting)
     onUpload(upload)
-    for await (const part of unfinished.parts(fail)) transfer.admit(part)
+    for await (const part of unfinished.parts(fail)) {
+      if (failure) break // What is left need not be read for its sum.
+      transfer.admit(part)
+    }
     await transfer.allStored()
   } catch (error) {
     throw failure ?? error
