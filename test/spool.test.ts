@@ -447,6 +447,16 @@ t.test('a folder that cannot be one is told by the name of its option', async t 
   t.match(failure, { reason: { code: 'ERR_INVALID_OPTION', option: 'dir' } })
 })
 
+t.test('a disk that fails at the end of an upload does not hide why it ended', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  const { upload } = smallUpload(sandbox, { spool })
+  await new Promise(resolve => upload.write('', resolve))
+  await rm(dir, { recursive: true })
+  upload.destroy(new Error('of the test'))
+  const error = await new Promise(resolve => upload.once('error', resolve))
+  t.match(error, { message: 'of the test' })
+})
+
 t.test('bad options are told by name', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const rows: [unknown, string][] = [

@@ -108,10 +108,13 @@ export class Overflow implements PartOwner, UploadSpool {
 
   /** What is on the disk stays, though nothing resumes it. */
   async close(): Promise<void> {
-    await this.#settle()
-    for (const part of this.#parts) part.drop()
-    if (this.#count === 0 && this.#lock) await removeFolder(this.#options.disk, this.folder)
-    await this.#lock?.release()
+    try {
+      await this.#settle()
+      for (const part of this.#parts) part.drop()
+      if (this.#count === 0 && this.#lock) await removeFolder(this.#options.disk, this.folder)
+    } finally {
+      await this.#lock?.release()
+    }
   }
 
   /** Memory is full: parts go to the disk, that which is sent last first, until it is not. */

@@ -132,9 +132,12 @@ export class Spool implements PartOwner, UploadSpool {
     this.#lock = await this.#options.lock(`${folder}/lock`)
     await refuseUsed(disk, folder, upload.assetId)
     const reserve = await disk.open(`${folder}/reserve`)
-    await reserve.write([Buffer.alloc(RESERVE)], 0)
-    await reserve.sync()
-    await reserve.close()
+    try {
+      await reserve.write([Buffer.alloc(RESERVE)], 0)
+      await reserve.sync()
+    } finally {
+      await reserve.close()
+    }
     const file = await disk.open(`${folder}/journal`)
     this.#journal = new Journal(file, 0, () => this.#useReserve())
     this.#journal.add(opening(upload))
@@ -238,12 +241,15 @@ export class Spool implements PartOwner, UploadSpool {
       this.#isFull = false
       this.#due()
     }
-    await this.#settle()
-    await this.#closeFiles()
-    const { disk, folder } = this.#options
-    const isEmpty = this.#count === 0 && this.#journal !== undefined
-    if (isEmpty) await removeFolder(disk, folder)
-    await this.#lock?.release()
+    try {
+      await this.#settle()
+      await this.#closeFiles()
+      const { disk, folder } = this.#options
+      const isEmpty = this.#count === 0 && this.#journal !== undefined
+      if (isEmpty) await removeFolder(disk, folder)
+    } finally {
+      await this.#lock?.release()
+    }
   }
 
   // ── Bytes to the disk, as they come ────────────────────────────────────────────────────────────
@@ -324,7 +330,7 @@ export class Spool implements PartOwner, UploadSpool {
 
   async #pass(): Promise<void> {
     const final = this.#isFinalDurable ? undefined : this.#final
-    const stored = this.#stored.splice(0)
+    const stored = [...this.#stored]
     const parts = [...this.#inMemory, ...this.#parts].filter(part => !part.isStored)
     // What is at hand now, and no more: a source that is always ready would never let this end.
     for (const { part, end } of parts.map(part => ({ part, end: part.filled }))) {
@@ -351,6 +357,7 @@ export class Spool implements PartOwner, UploadSpool {
     this.#spares.retry()
     if (final) this.#whenFinal()
     await this.#remove(stored)
+    this.#stored.splice(0, stored.length)
   }
 
   /** Holds 1. */

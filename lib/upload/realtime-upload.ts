@@ -185,7 +185,11 @@ export class RealtimeUpload extends Writable {
     this.#transfer
       .stop(reason)
       .then(() => (isDone ? this.#spool?.finish() : this.#spool?.close()))
-      .then(() => callback(error), callback)
+      // Why the upload ended is what counts, whatever the disk says as it is closed.
+      .then(
+        () => callback(error),
+        failure => callback(error ?? failure),
+      )
     this.#pour.settle(reason)
   }
 
