@@ -32,7 +32,7 @@ interface Moment {
   readonly promised: number
   readonly registered: readonly Part[]
   readonly stored: readonly Part[]
-  /** Parts went through memory alone, for the disk was too slow: what is behind one may be lost. */
+  /** Parts went through memory alone, for the disk was too slow or full: what is behind one may be lost. */
   readonly isSuspended: boolean
 }
 
@@ -49,6 +49,8 @@ const record = async (random: Random): Promise<Take> => {
     Array.from({ length: between(random, 1, 30_000) }, () => between(random, 0, 255)),
   )
   const disk = new LyingDisk()
+  const isSmall = random() < 0.3
+  if (isSmall) disk.capacity = 2 ** 20 + between(random, 0, 20_000)
   const moments: Moment[] = []
   const registered: Part[] = []
   const stored: Part[] = []
@@ -70,7 +72,7 @@ const record = async (random: Random): Promise<Take> => {
     keepFree: 0,
     syncEvery: between(random, 1, 20),
     onWarning: code => {
-      if (code !== 'SPOOL_TOO_SLOW')
+      if (code !== 'SPOOL_TOO_SLOW' && !(isSmall && code === 'SPOOL_FULL'))
         throw new Error(`No fault was injected, and yet there is ${code}`)
       isSuspended = true
     },
@@ -121,14 +123,18 @@ const record = async (random: Random): Promise<Take> => {
     onSize: () => {},
     md5: false,
   })
-  for (let at = 0; at < data.length; ) {
+  // Nothing makes room on a disk that is full, in an outage: the source is held.
+  let held = 0
+  for (let at = 0; at < data.length && held < 1_000; ) {
     const end = Math.min(data.length, at + between(random, 1, 3_000))
     const chunk = Buffer.from(data.subarray(at, end))
-    at += splitter.push(chunk, 0, chunk.length)
+    const taken = splitter.push(chunk, 0, chunk.length)
+    at += taken
+    held = taken === 0 ? held + 1 : 0
     for (let turns = between(random, 0, 6); turns > 0; turns--) await turn()
   }
   const how = random()
-  if (how < 0.7) {
+  if (how < 0.7 && held < 1_000) {
     splitter.end()
     await spool.end(splitter.parts, splitter.bytes)
     if (!isOffline) await Promise.all(sending)
@@ -223,7 +229,7 @@ const check = async (
     if (sent.has(number) && sent.get(number)?.length !== size)
       return `part ${number} has another size now`
   }
-  if (last && last.number === parts && !last.final) return 'the last part is not the final one'
+  if (!last?.final && !stored.some(({ final }) => final)) return 'no part is the final one'
   return undefined
 }
 
