@@ -391,6 +391,17 @@ t.test('an upload that failed lets go of its source when the disk is full', asyn
   t.match(seen.warning, [{ code: 'UPLOAD_FAILED' }, { code: 'SPOOL_FULL' }])
 })
 
+t.test('a client that is closed ends its uploads, with or without a spool', async t => {
+  const { sandbox, spool } = await setUp(t)
+  const client = clientOf(t, sandbox)
+  const { upload, seen } = smallUpload(sandbox, { client, spool })
+  upload.write(bytes(2_500))
+  await until(() => upload.progress.bytesDurable === 2_500, 'all to be durable')
+  await client.close()
+  t.match(await endOf(upload), { code: 'ERR_CLIENT_CLOSED', message: /resumeUploads/ })
+  t.strictSame(seen.warning, [])
+})
+
 t.test(
   'maxBytes: beyond it memory fills, and the disk is used again as parts are stored',
   async t => {

@@ -101,7 +101,8 @@ export class Recording {
   get #kept(): string | undefined {
     const { spool } = this.#settings.upload
     const { result, progress } = this.#upload ?? {}
-    if (!spool?.durable || result || !progress?.bytesReceived) return undefined
+    if (!spool?.durable || result || !progress) return undefined
+    if (progress.bytesDurable <= progress.bytesUploaded) return undefined
     return `What came is kept in ${spool.dir}: frameio-upload --resume ${spool.dir} finishes it.`
   }
 

@@ -11,7 +11,8 @@
  *   4. The name of a file is durable before a `mark` in it is (kept by `DiskFile.sync`).
  *   5. A sync that failed is never repeated on its file.
  *   6. No byte leaves one home before another holds it, and none is deleted because of an error.
- *   7. Two calls of ours to the disk at a time at most: name look-ups share the same four threads.
+ *   7. Few calls of ours to the disk at a time, for name look-ups share the same four threads: one that
+ *      writes, two that sync, and one for each lane that reads a part back.
  *
  * Read journal.ts first, then spool-part.ts, this, and recover.ts, which is the way back.
  *
@@ -69,7 +70,7 @@ export class Spool implements PartOwner, UploadSpool {
   readonly #inMemory = new Set<SpoolPart>()
   /** Stored parts whose files are still there. */
   #stored: SpoolPart[] = []
-  #count: number
+  #count = 0
   #final: Extract<Entry, { t: 'final' }> | undefined
   #isFinalDurable = false
   readonly #spares: Spares
@@ -90,10 +91,8 @@ export class Spool implements PartOwner, UploadSpool {
   /** Parts that go from memory, for the disk failed. Never rejects. */
   #letting: Promise<void> = Promise.resolve()
 
-  /** @param parts that were there before this */
-  constructor(options: SpoolOptions, parts = 0) {
+  constructor(options: SpoolOptions) {
     this.#options = options
-    this.#count = parts
     this.#spares = new Spares(options.memoryLimit, () => this.#parts)
     options.memory.onShort(() => this.#spares.collect())
   }

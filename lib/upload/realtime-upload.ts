@@ -211,7 +211,9 @@ export class RealtimeUpload extends Writable {
   /** In the middle of a recording the spool goes on: the error comes with its end. */
   #uploadFailed(error: Error): void {
     this.#failure = error
-    if (!this.#spool?.isDurable || !this.#isSpooling) {
+    // Whoever closes the client means the upload as well.
+    const isMeant = (error as RealtimeUploadError).code === 'ERR_CLIENT_CLOSED'
+    if (isMeant || !this.#spool?.isDurable || !this.#isSpooling) {
       this.destroy(this.#explained(error))
       return
     }
