@@ -149,7 +149,12 @@ const play = async (t: Tap, { row, way, repetition, end }: Cell): Promise<string
   }
   for (const { stage, error } of seen.retry) {
     expect(stage === way.stage, `only the ${way.stage} must be tried again: ${stage}`)
-    expect(error.code === row.told, `retries must be told with ${row.told}: ${shown(error)}`)
+    // Where silence is found out soon, a busy machine's own answers may come too late as well.
+    const isLate = row.silent && error.code === 'ERR_TIMEOUT'
+    expect(
+      isLate || error.code === row.told,
+      `retries must be told with ${row.told}: ${shown(error)}`,
+    )
   }
   const lasting = row.ends['for ever']
   const isDenial =
