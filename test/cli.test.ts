@@ -14,9 +14,10 @@ import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { decode, findFfmpeg } from '../examples/support/ffmpeg.ts'
-import type { Sandbox, SandboxAsset, SandboxOptions } from '../lib/sandbox/index.ts'
+import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
+import { accountFor, shell } from './support/account.ts'
 import { CLI, type CommandOptions, commandLines, run, start } from './support/command.ts'
-import { bytes, sandboxFor, sha256, until } from './support/sandboxes.ts'
+import { bytes, sha256, until } from './support/sandboxes.ts'
 import { noSmallDisk, smallDisk } from './support/small-disk.ts'
 
 const MiB = 2 ** 20
@@ -35,21 +36,6 @@ const film = (seconds?: number, ...more: string[]) => [
   ...['-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov', ...more, 'pipe:1'],
 ]
 
-/** An account in a sandbox, and what the command needs to reach it. */
-const accountFor = async (t: Test, options: SandboxOptions = {}) => {
-  const sandbox = await sandboxFor(t, options)
-  const asset = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
-  const env = { FRAMEIO_TOKEN: sandbox.token }
-  const base = ['--base-url', sandbox.url]
-  return {
-    sandbox,
-    asset,
-    env,
-    base,
-    to: [...base, '--asset', asset.id, '--filetype', 'video/mp4'],
-  }
-}
-
 const newestAsset = (sandbox: Sandbox): SandboxAsset => {
   const paths = sandbox.requests.map(({ path }) => /assets\/([\w-]+)\/realtime/.exec(path)?.[1])
   const asset = sandbox.asset(paths.findLast(id => id !== undefined) ?? '')
@@ -66,8 +52,6 @@ const fileSum = async (path: string) => {
 /** Some 7 MB of numbers, one a line. */
 const NUMBERS = Array.from({ length: 1_000_000 }, (_, index) => `${index + 1}\n`).join('')
 const COUNT = 'seq 1 1000000'
-
-const shell = (script: string) => ['--', 'sh', '-c', script]
 
 t.test('the three lines that the help begins with', async t => {
   t.test('ffmpeg … | frameio-upload --asset ID --filetype video/mp4', async t => {

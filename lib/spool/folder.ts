@@ -27,6 +27,32 @@ export const isOurs = async (disk: Disk, folder: string): Promise<boolean> => {
   )
 }
 
+/** Makes room for the last lines of a journal. Whether there was any to be made. */
+export const useReserve = async (disk: Disk, folder: string): Promise<boolean> => {
+  const path = `${folder}/reserve`
+  if ((await disk.size(path)) === undefined) return false
+  await disk.remove(path)
+  return true
+}
+
+/** What an upload may take of its disk, in bytes. */
+export interface Share {
+  readonly folder: string
+  readonly disk: Disk
+  /** At most. */
+  readonly maxBytes: number
+  /** Left free on the volume. */
+  readonly keepFree: number
+}
+
+/** Is there room for so many bytes more, beside those that it has taken? */
+export const hasRoom = async (
+  { folder, disk, maxBytes, keepFree }: Share,
+  taken: number,
+  more: number,
+): Promise<boolean> =>
+  taken + more <= maxBytes && (keepFree === 0 || (await disk.free(folder)) - more >= keepFree)
+
 /** @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE` where an unfinished upload lies in the folder */
 export const refuseUsed = async (disk: Disk, folder: string, assetId: string): Promise<void> => {
   const hasParts = (await disk.list(folder)).some(name => partNumberOf(name) !== undefined)

@@ -6,7 +6,7 @@
  * to the disk, and read from there when its turn comes.
  */
 import { type DiskFile, isFull } from './disk.ts'
-import { partFile, refuseUsed, removeFolder } from './folder.ts'
+import { hasRoom, partFile, refuseUsed, removeFolder } from './folder.ts'
 import type { Filling, UploadSpool } from './home.ts'
 import type { Opening } from './journal.ts'
 import type { Lock } from './lock.ts'
@@ -134,12 +134,9 @@ export class Overflow implements PartOwner, UploadSpool {
     // Those that are being sent are looked at again when their attempt is over.
     this.#isShort = part === undefined
     if (!part) return
-    const { disk, maxBytes, keepFree, folder } = this.#options
+    const { disk } = this.#options
     const size = part.filled
-    const fits =
-      this.#onDisk + size <= maxBytes &&
-      (keepFree === 0 || (await disk.free(folder)) - size >= keepFree)
-    if (!fits) return this.#full(undefined)
+    if (!(await hasRoom(this.#options, this.#onDisk, size))) return this.#full(undefined)
     let file: DiskFile | undefined
     try {
       file = await disk.open(part.path)

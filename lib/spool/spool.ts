@@ -21,7 +21,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { type Disk, type DiskFile, isFull } from './disk.ts'
-import { partFile, refuseUsed, removeFolder } from './folder.ts'
+import { hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
 import type { BlockMemory, Filling, UploadSpool } from './home.ts'
 import { type Entry, Journal, type Opening, opening } from './journal.ts'
 import type { Lock } from './lock.ts'
@@ -138,7 +138,7 @@ export class Spool implements PartOwner, UploadSpool {
       await reserve.close()
     }
     const file = await disk.open(`${folder}/journal`)
-    this.#journal = new Journal(file, 0, () => this.#useReserve())
+    this.#journal = new Journal(file, 0, () => useReserve(disk, folder))
     this.#journal.add(opening(upload))
     await this.#journal.sync()
   }
@@ -279,7 +279,7 @@ export class Spool implements PartOwner, UploadSpool {
       const { memory, disk } = this.#options
       const at = part.written
       const to = Math.min(end, at - (at % memory.blockSize) + AT_ONCE * memory.blockSize)
-      if (!(await this.#hasRoom(to - at))) return this.#full(part, undefined)
+      if (!(await hasRoom(this.#options, this.#onDisk, to - at))) return this.#full(part, undefined)
       const chunks = [...part.chunks(at, to)]
       try {
         part.file ??= await disk.open(part.path)
@@ -299,12 +299,6 @@ export class Spool implements PartOwner, UploadSpool {
     const next = this.#writes.then(write)
     this.#writes = next.catch(() => {})
     return next
-  }
-
-  async #hasRoom(bytes: number): Promise<boolean> {
-    const { maxBytes, keepFree, disk, folder } = this.#options
-    if (this.#onDisk + bytes > maxBytes) return false
-    return keepFree === 0 || (await disk.free(folder)) - bytes >= keepFree
   }
 
   // ── What was written becomes durable ───────────────────────────────────────────────────────────
@@ -415,13 +409,6 @@ export class Spool implements PartOwner, UploadSpool {
     this.#isFull = true
     this.#fullSince = performance.now()
     this.#due()
-  }
-
-  async #useReserve(): Promise<boolean> {
-    const path = `${this.#options.folder}/reserve`
-    if ((await this.#options.disk.size(path)) === undefined) return false
-    await this.#options.disk.remove(path)
-    return true
   }
 
   /** Goes on as without a spool, with what is on the disk where that is needed. Holds 5. */

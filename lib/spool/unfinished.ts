@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Disk, DiskFile } from './disk.ts'
-import { partFile, partNumberOf, removeFolder } from './folder.ts'
+import { partFile, partNumberOf, removeFolder, useReserve } from './folder.ts'
 import type { Part } from './home.ts'
 import { Journal, type Opening, type Reading, readJournal } from './journal.ts'
 import type { Lock } from './lock.ts'
@@ -34,7 +34,9 @@ export class Unfinished {
   readonly #lock: Lock
   readonly #journal: Journal
   readonly #recovery: Recovery
-  #parts: WholePart[]
+  readonly #parts: WholePart[]
+  /** Parts and bytes up to the last that is whole. */
+  #cut: Recovery['cut']
   #final: Recovery['final']
   /** Stored parts whose files are still there. */
   #stored: WholePart[] = []
@@ -67,11 +69,7 @@ export class Unfinished {
         await file.cut(reading.end)
       }
       await file.sync()
-      const journal = new Journal(file, reading.end, async () => {
-        if ((await disk.size(`${folder}/reserve`)) === undefined) return false
-        await disk.remove(`${folder}/reserve`)
-        return true
-      })
+      const journal = new Journal(file, reading.end, () => useReserve(disk, folder))
       const unfinished = new Unfinished(folder, disk, lock, journal, recovery)
       await unfinished.#takeMarked(recovery.marked)
       return unfinished
@@ -96,10 +94,8 @@ export class Unfinished {
     this.#recovery = recovery
     this.#parts = [...recovery.send]
     this.#final = recovery.final
-    this.#cut = { ...recovery.cut }
+    this.#cut = recovery.cut
   }
-
-  #cut: { parts: number; bytes: number }
 
   get opening(): Opening {
     return this.#recovery.opening

@@ -49,7 +49,7 @@ export class RealtimeUpload extends Writable {
   readonly #unfollow: () => void
   /** Looks at the first bytes, until they have told. */
   #streamability: StreamabilityCheck | undefined
-  #stalled = false
+  /** Since when the source has been held, on the monotonic clock; Infinity while it flows. */
   #stalledSince = Number.POSITIVE_INFINITY
   #heldTimer: NodeJS.Timeout | undefined
   #warned = false
@@ -252,9 +252,12 @@ export class RealtimeUpload extends Writable {
     this.#pour.take(chunks, callback)
   }
 
+  get #stalled(): boolean {
+    return this.#stalledSince !== Number.POSITIVE_INFINITY
+  }
+
   #stallOrResume(event: 'stall' | 'resume'): void {
-    this.#stalled = event === 'stall'
-    this.#stalledSince = this.#stalled ? performance.now() : Number.POSITIVE_INFINITY
+    this.#stalledSince = event === 'stall' ? performance.now() : Number.POSITIVE_INFINITY
     const { assetId } = this.#options
     tell('frameio-realtime-upload:stall', () => ({ assetId, stalled: this.#stalled }))
     this.#emit(event)
