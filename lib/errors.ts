@@ -16,6 +16,10 @@ export type ErrorCode =
   | 'ERR_EMPTY_STREAM'
   /** The source failed: see `uploadFrom`. */
   | 'ERR_SOURCE_FAILED'
+  /** A file that is followed was cut below what had been sent of it: S3 has more than there is. */
+  | 'ERR_SOURCE_TRUNCATED'
+  /** A file was still being changed when it seemed to be over, or while it was uploaded. */
+  | 'ERR_SOURCE_CHANGED'
   /** More than `maxSize` bytes arrived. */
   | 'ERR_STREAM_TOO_LARGE'
   /** Frame.io refused the token (401), or the token function failed. */

@@ -1,5 +1,6 @@
 export type { ErrorCode } from './errors.ts'
 export { AbortError, RealtimeUploadError } from './errors.ts'
+export type { FileSource, FollowOptions } from './follow/options.ts'
 export type {
   CreateAssetOptions,
   PartInfo,

@@ -13,6 +13,8 @@ const partOf = (number: number, fileSize?: number): Part => ({
   release: () => {},
 })
 
+const tied = (number: number): Part => ({ ...partOf(number), isTied: true })
+
 interface Call {
   readonly numbers: readonly number[]
   readonly options: RegisterOptions
@@ -77,6 +79,30 @@ t.test('no call has more parts than allowed', async t => {
   for (const number of [1, 2, 3, 4, 5, 6]) void registrar.add(partOf(number))
   for (let i = 0; i < 5; i++) await answerLast()
   t.strictSame(numbers(), [[1], [2, 3], [4, 5], [6]])
+})
+
+t.test('a part that is tied goes off with the one behind it', async t => {
+  const { registrar, numbers, answerLast } = setUp({ perCall: 3, window: () => 3 })
+  void registrar.add(tied(9))
+  t.strictSame(numbers(), [], 'and not before that is there')
+  void registrar.add(partOf(10))
+  t.strictSame(numbers(), [[9, 10]])
+  for (const number of [1, 2]) void registrar.add(partOf(number))
+  void registrar.add(tied(3))
+  void registrar.add(partOf(4))
+  registrar.startPart()
+  registrar.startPart()
+  await answerLast()
+  t.strictSame(numbers().at(-1), [1, 2], 'where a call has no room for both, in the next')
+  registrar.startPart()
+  registrar.startPart()
+  await answerLast()
+  t.strictSame(numbers().at(-1), [3, 4])
+  void registrar.add(tied(5))
+  void registrar.add(partOf(6))
+  registrar.startPart()
+  await answerLast()
+  t.strictSame(numbers().at(-1), [5, 6], 'also where the window has room for one alone')
 })
 
 t.test('no more parts are registered than the window, until lanes take some', async t => {

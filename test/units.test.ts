@@ -230,7 +230,7 @@ t.test('rates are those of the last five seconds, and tell when the memory is fu
   const progress = () => ({
     ...{ bytesReceived, bytesUploaded, bytesBuffered: bytesReceived - bytesUploaded },
     ...{ partsFilled: 0, partsRegistered: 0, partsUploaded: 0, partsInFlight: 0, retries: 0 },
-    ...{ bytesSpooled: 0, bytesDurable: bytesUploaded },
+    ...{ bytesResent: 0, bytesSpooled: 0, bytesDurable: bytesUploaded },
   })
   const start = performance.now()
   const rates = new Rates(progress, ({ bytesBuffered }) => 1_000 - bytesBuffered)

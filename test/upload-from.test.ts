@@ -879,7 +879,7 @@ t.test('arguments that make no sense are told by name', async t => {
   const child = spawn('true', { stdio: 'ignore' })
   const plain = 'a string without null bytes'
   const kinds =
-    'a stream, a Blob, bytes or what gives them piece by piece, a ChildProcess, { command, args } or { fd }'
+    'a stream, a Blob, bytes or what gives them piece by piece, a ChildProcess, { command, args }, { file } or { fd }'
   for (const [args, message] of [
     [[], 'upload must be a RealtimeUpload; received undefined'],
     [[null, upload], `source must be ${kinds}; received null`],

@@ -5,7 +5,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type Dispatcher, request } from 'undici'
 import { rule, take } from '../checks.ts'
-import { describeCause, type ErrorDetails } from '../errors.ts'
+import { describeCause, type ErrorDetails, RealtimeUploadError } from '../errors.ts'
 import { requestBy } from './agents.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import { Failure } from './retry.ts'
@@ -103,6 +103,8 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
       const failure = new Failure(RULINGS.timeout, message, details, { isExcused: !!onCut })
       throw cut.isFinal ? failure.asFatal() : failure
     }
+    // What is ours is told as it is: a file that is followed was cut, say.
+    if (bodyFault instanceof RealtimeUploadError) throw bodyFault
     const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
     const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''
     throw new Failure(ruling, `${what}: ${whose(error)}${describeCause(error)}${why}`, {

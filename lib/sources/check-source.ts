@@ -19,6 +19,7 @@ import {
   take,
   takeIfGiven,
 } from '../checks.ts'
+import { checkFile } from '../follow/options.ts'
 import { isDecoded, UNDECODED } from '../upload/decoded.ts'
 import { bytesOf } from './chunk.ts'
 import type { Producer } from './producer.ts'
@@ -34,12 +35,13 @@ export const checkSource = (source: unknown): void => {
   else if (Array.isArray(source)) checkList(source)
   else if (isPulled(source)) return
   else if (isObject && 'fd' in source) checkDescriptor(source)
+  else if (isObject && 'file' in source) checkFile(source)
   else if (isObject && 'command' in source) checkProducer(source)
   else throw invalid('source', source, SOURCES)
 }
 
 const SOURCES =
-  'a stream, a Blob, bytes or what gives them piece by piece, a ChildProcess, { command, args } or { fd }'
+  'a stream, a Blob, bytes or what gives them piece by piece, a ChildProcess, { command, args }, { file } or { fd }'
 
 const checkChild = (child: ChildProcess): void => {
   if (!child.stdout) throw invalid('source', child, 'a ChildProcess whose stdout is a pipe')

@@ -2,6 +2,7 @@
  * How a source ended, and how that is told.
  */
 import { RealtimeUploadError } from '../errors.ts'
+import type { Reason } from '../follow/over.ts'
 
 /** How a source ended. */
 export interface SourceEnd {
@@ -16,8 +17,16 @@ export interface SourceEnd {
    * '' elsewhere. Of a line that was drawn again and again the last is one.
    */
   readonly stderr: string
-  /** The error of a stream, or of a program that could not be started. */
+  /**
+   * The error of a stream, or of a program that could not be started; of a file that is over and says
+   * itself that it is not finished.
+   */
   readonly error: Error | undefined
+  /**
+   * Why a file that was followed is over: who wrote it has closed it, nothing changed for long, or
+   * `follow.ended` said so. Undefined for all else.
+   */
+  readonly reason?: Reason | undefined
 }
 
 export const endOfStream = (error: Error | undefined): SourceEnd => ({

@@ -88,17 +88,17 @@ export const uploadFrom = async (
     const onFailure = checkOptions(options)
     checkSource(source)
     flow = await openSource(source, upload)
-    const { ended, program, started } = flow
+    const { ended, end, program, started } = flow
     // Whatever fails first is told: the upload, or a callback.
     const going = Promise.all([uploaded, started && tellOf(started, options.onStart)])
     // Not for the end of the source when the upload fails: some cannot be cut off amid a read.
     const error = await unlessFailed(going, ended)
-    const ending = program?.end(error) ?? Promise.resolve(endOfStream(error))
+    const ending = end?.() ?? program?.end(error) ?? Promise.resolve(endOfStream(error))
     // A program may have more to do after its stdout: where it cannot matter it is not waited for.
-    const end = onFailure === 'finalise' ? undefined : await unlessFailed(going, ending)
-    if (end && !end.ok) {
-      const verdict = await unlessFailed(going, decide(onFailure, end))
-      if (verdict === 'abort') throw sourceFailed(end)
+    const known = onFailure === 'finalise' ? undefined : await unlessFailed(going, ending)
+    if (known && !known.ok) {
+      const verdict = await unlessFailed(going, decide(onFailure, known))
+      if (verdict === 'abort') throw sourceFailed(known)
     }
     upload.end()
     // The upload hears its signal while it lives; the program may outlive it.

@@ -13,7 +13,7 @@
  * Whoever sends a part asks it for a fresh body, and never asks where its bytes are.
  */
 import type { PartInfo } from '../frameio/client.ts'
-import type { Opening } from './journal.ts'
+import type { Opening, SourceFile } from './journal.ts'
 
 /** A home for the parts of one upload. */
 export interface Home {
@@ -41,6 +41,12 @@ export interface PartFacts extends PartInfo {
 export interface Part extends PartFacts {
   /** When it may be registered, where that is not at once. Never rejects. */
   readonly ready?: Promise<void>
+  /** Is it to be registered in one call with the part that is admitted next? */
+  readonly isTied?: boolean
+  /** Does S3 have it already, with other bytes? */
+  readonly isResent?: boolean
+  /** MD5 as it is now, asked for at each attempt, where its bytes may change until they are sent. */
+  readonly takeMd5?: () => Promise<string>
   /** All its bytes, from the first, at each call: an attempt that failed is replayed from here. */
   body(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>
   /** An attempt to send it is over: nothing reads what `body` gave any more. */
@@ -66,8 +72,18 @@ export interface BlockMemory {
   onShort(giveBack: () => void): void
 }
 
+/** The journal of an upload whose parts are ranges of a file. */
+export interface FileLog {
+  /** The parts are those of a file. Resolves when that is durable, or cannot be. */
+  follow(source: SourceFile): Promise<void>
+  /** S3 has a part, with this CRC-32. */
+  rangeStored(n: number, size: number, crc: number): void
+  /** The file is over: resolves when that is durable, or cannot be. */
+  end(parts: number, total: number): Promise<void>
+}
+
 /** What an upload needs of its spool, beside a home for its parts. */
-export interface UploadSpool extends Home {
+export interface UploadSpool extends Home, FileLog {
   /** Where it lies. */
   readonly folder: string
   /** Does what is in it outlive this process? */
@@ -82,8 +98,6 @@ export interface UploadSpool extends Home {
   readonly bytesDurable: number
   /** Makes the folder of a new upload. */
   open(upload: Opening): Promise<void>
-  /** The stream ended: resolves when that is durable, or cannot be. */
-  end(parts: number, total: number): Promise<void>
   /** All is stored: removes everything. */
   finish(): Promise<void>
   /** The upload ends before all is stored: keeps everything. */

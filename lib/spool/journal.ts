@@ -32,6 +32,15 @@ export interface Opening {
   readonly integrity?: 'md5' | undefined
 }
 
+/** A file that somebody else writes, as a journal knows it. */
+export interface SourceFile {
+  /** Absolute. */
+  readonly path: string
+  /** Its device and its number there: whether it is the same file the sums of its parts decide. */
+  readonly dev: string
+  readonly ino: string
+}
+
 export type Entry =
   | ({ readonly t: 'open'; readonly version: number } & Opening)
   /**
@@ -52,8 +61,15 @@ export type Entry =
   | { readonly t: 'part'; readonly n: number; readonly size: number; readonly crc: number }
   /** The stream has ended: nothing changes the number of parts or of bytes any more. */
   | { readonly t: 'final'; readonly parts: number; readonly total: number }
-  /** S3 has part `n`. */
-  | { readonly t: 'stored'; readonly n: number; readonly size: number }
+  /** S3 has part `n`; with its CRC where it is a range of a file, which may be changed later. */
+  | {
+      readonly t: 'stored'
+      readonly n: number
+      readonly size: number
+      readonly crc?: number | undefined
+    }
+  /** The parts are ranges of this file, and none of them lies here. */
+  | ({ readonly t: 'source' } & SourceFile)
   /** S3 has every part. */
   | { readonly t: 'done' }
 
@@ -98,7 +114,16 @@ export const readJournal = (bytes: Buffer): Reading => {
   return { entries, end: end ?? bytes.length, damagedAt: undefined, isForeign }
 }
 
-const KINDS = new Set<Entry['t']>(['open', 'mark', 'mem', 'part', 'final', 'stored', 'done'])
+const KINDS = new Set<Entry['t']>([
+  'open',
+  'mark',
+  'mem',
+  'part',
+  'final',
+  'stored',
+  'source',
+  'done',
+])
 
 const isEntry = (line: Entry): boolean =>
   KINDS.has(line.t) && (line.t !== 'open' || line.version === VERSION)

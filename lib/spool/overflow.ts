@@ -72,6 +72,13 @@ export class Overflow implements PartOwner, UploadSpool {
 
   async end(): Promise<void> {}
 
+  /** The file is there, and nothing of it needs room here. */
+  async follow(): Promise<void> {}
+
+  rangeStored(_n: number, size: number): void {
+    this.bytesDurable += size
+  }
+
   onPushed(): void {}
 
   onNoRoom(): void {}

@@ -23,7 +23,7 @@ import { crc32 } from 'node:zlib'
 import { type Disk, type DiskFile, isFull } from './disk.ts'
 import { hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
 import type { BlockMemory, Filling, UploadSpool } from './home.ts'
-import { type Entry, Journal, type Opening, opening } from './journal.ts'
+import { type Entry, Journal, type Opening, opening, type SourceFile } from './journal.ts'
 import type { Lock } from './lock.ts'
 import { Spares } from './spares.ts'
 import { type PartOwner, SpoolPart } from './spool-part.ts'
@@ -71,6 +71,8 @@ export class Spool implements PartOwner, UploadSpool {
   /** Stored parts whose files are still there. */
   #stored: SpoolPart[] = []
   #count = 0
+  /** Are the parts ranges of a file? None lies here then. */
+  #hasSource = false
   #final: Extract<Entry, { t: 'final' }> | undefined
   #isFinalDurable = false
   readonly #spares: Spares
@@ -174,6 +176,19 @@ export class Spool implements PartOwner, UploadSpool {
     await durable
   }
 
+  async follow(source: SourceFile): Promise<void> {
+    this.#hasSource = true
+    this.#journal?.add({ t: 'source', ...source })
+    await this.#journal?.sync().catch(error => this.#fail(error))
+  }
+
+  rangeStored(n: number, size: number, crc: number): void {
+    this.bytesDurable += size
+    if (this.#failure) return
+    this.#journal?.add({ t: 'stored', n, size, crc })
+    this.#timer ??= setTimeout(() => this.#due(), this.#options.syncEvery)
+  }
+
   onPushed(part: SpoolPart): void {
     if (this.#failure) return
     const { memory, memoryLimit, syncEvery } = this.#options
@@ -244,7 +259,7 @@ export class Spool implements PartOwner, UploadSpool {
       await this.#settle()
       await this.#closeFiles()
       const { disk, folder } = this.#options
-      const isEmpty = this.#count === 0 && this.#journal !== undefined
+      const isEmpty = this.#count === 0 && !this.#hasSource && this.#journal !== undefined
       if (isEmpty) await removeFolder(disk, folder)
     } finally {
       await this.#lock?.release()

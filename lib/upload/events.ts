@@ -10,6 +10,8 @@ export interface Progress {
   readonly bytesReceived: number
   /** Bytes of stored parts alone: it never goes back, and a retry never counts twice. */
   readonly bytesUploaded: number
+  /** Bytes of parts that were sent once more, for their source had changed them meanwhile. */
+  readonly bytesResent: number
   /** Bytes taken from the source that are not stored yet. */
   readonly bytesBuffered: number
   /** Parts that are complete and known to be the final one or not. */
@@ -69,6 +71,9 @@ export interface UploadWarning {
    * network. `SPOOL_FAILED`: the disk failed. What comes goes through memory alone, and would not
    * outlive this process; with `SPOOL_FULL` and `SPOOL_TOO_SLOW` until the disk takes it again.
    * `UPLOAD_FAILED`: the upload failed for good; the spool goes on until `end()`, which then fails.
+   * Of a file that is followed: `SOURCE_REPLACED`: another file has its name now. `SOURCE_UNFINISHED`:
+   * whoever wrote it did not finish it. `SOURCE_REWRITTEN`: more than a tenth of it was changed at the
+   * end, and is sent once more.
    */
   readonly code:
     | 'PARTS_OUTGROW_MEMORY'
@@ -77,6 +82,9 @@ export interface UploadWarning {
     | 'SPOOL_TOO_SLOW'
     | 'SPOOL_FAILED'
     | 'UPLOAD_FAILED'
+    | 'SOURCE_REPLACED'
+    | 'SOURCE_UNFINISHED'
+    | 'SOURCE_REWRITTEN'
   readonly message: string
 }
 
@@ -87,6 +95,8 @@ export interface EventMap {
   part: [part: StoredPart]
   /** A call or PUT failed and will be tried again. */
   retry: [info: RetryInfo]
+  /** Parts that were stored have other bytes now, and are sent once more. */
+  changed: [changed: { readonly partNumbers: readonly number[] }]
   /** Something that should be known. */
   warning: [warning: UploadWarning]
   /** The memory is full: the source is held. */

@@ -81,6 +81,7 @@ const putOnce = async (
 ): Promise<void> => {
   const details = { assetId, partNumber: part.number }
   const what = `Sending part ${part.number} of asset ${assetId} failed`
+  const md5 = part.md5 ?? (await part.takeMd5?.())
   let handedOver = 0
   const watched = async function* () {
     for await (const slice of part.body()) {
@@ -93,7 +94,7 @@ const putOnce = async (
     dispatcher,
     method: 'PUT',
     url,
-    headers: putHeaders(url, part, filetype),
+    headers: putHeaders(url, filetype, part.size, md5),
     body: watched(),
     signal,
     allowed,
@@ -125,7 +126,12 @@ const putOnce = async (
  * refuses an `x-amz-*` header that the URL did not sign, and `Authorization` beside a presigned
  * query, so nothing else is sent.
  */
-const putHeaders = (url: string, { size, md5 }: Part, filetype: string): Record<string, string> => {
+const putHeaders = (
+  url: string,
+  filetype: string,
+  size: number,
+  md5: string | undefined,
+): Record<string, string> => {
   const signed = queryOf(url).get('x-amz-signedheaders')
   // The query of a real-time URL was never shown: without a list of signed headers, the headers of
   // the known samples are the best guess.

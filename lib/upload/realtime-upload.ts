@@ -10,6 +10,7 @@ import { refuseDecoded } from './decoded.ts'
 import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
 import { memoryHome } from './home.ts'
+import { type Bringer, insides } from './inside.ts'
 import {
   type RealtimeUploadOptions,
   type ResolvedUploadOptions,
@@ -46,6 +47,9 @@ export class RealtimeUpload extends Writable {
   readonly #spool: UploadSpool | undefined
   readonly #splitter: Splitter
   readonly #pour: Pour
+  /** Brings parts, where none are made here of what is written. */
+  #bringer: Bringer | undefined
+  #whenOpened: () => void = () => {}
   readonly #unfollow: () => void
   /** Looks at the first bytes, until they have told. */
   #streamability: StreamabilityCheck | undefined
@@ -81,7 +85,9 @@ export class RealtimeUpload extends Writable {
       onRetry: info => this.#emit('retry', info),
       onFailure: error => this.#uploadFailed(error as Error),
       // With a spool an outage is no failure while there is room for what comes.
-      isPatient: () => this.#isSpooling && performance.now() - this.#stalledSince < HELD,
+      isPatient: () =>
+        this.#bringer?.isPatient ??
+        (this.#isSpooling && performance.now() - this.#stalledSince < HELD),
     }
     this.#transfer = new Transfer(resolved, listener, noCounts())
     this.#spool = spoolFor(resolved, this.#transfer, (code, cause) => {
@@ -112,8 +118,20 @@ export class RealtimeUpload extends Writable {
       isOver: () => this.destroyed,
     })
     if (resolved.warnIfNotStreamable) this.#streamability = new StreamabilityCheck()
+    insides.set(this, {
+      options: resolved,
+      transfer: this.#transfer,
+      spool: this.#spool,
+      opened: new Promise(resolve => {
+        this.#whenOpened = resolve
+      }),
+      bring: bringer => {
+        this.#bringer = bringer
+      },
+      emit: (event, ...args) => this.#emit(event, ...args),
+    })
+    if (!this.#spool) this.#whenOpened()
     const abort = (reason: unknown) => void this.destroy(new AbortError(reason))
-    if (signal) signals.set(this, signal)
     this.#unfollow = signal ? followSignal(signal, abort) : () => {}
     if (signal?.aborted) abort(signal.reason)
   }
@@ -127,7 +145,7 @@ export class RealtimeUpload extends Writable {
   /** A snapshot of where the upload stands. */
   get progress(): Progress {
     const { bytesUploaded, ...counts } = this.#transfer.counts
-    const { bytes } = this.#splitter
+    const { bytes } = this.#bringer ?? this.#splitter
     const { bytesSpooled, bytesDurable } = this.#spool ?? {
       bytesSpooled: 0,
       bytesDurable: bytesUploaded,
@@ -152,21 +170,27 @@ export class RealtimeUpload extends Writable {
   }
 
   override _final(callback: Callback): void {
-    this.#splitter.end()
-    const { bytes, parts } = this.#splitter
+    this.#end().then(({ bytes, parts }) => {
+      this.#emit('progress', this.progress)
+      if (this.destroyed) return // By a listener, just now: that is the end then.
+      this.#result = { assetId: this.#options.assetId, bytes, parts }
+      callback()
+    }, callback)
+  }
+
+  /** Sends what is left; what there is, once all of it is stored. */
+  async #end(): Promise<{ bytes: number; parts: number }> {
+    if (!this.#bringer) this.#splitter.end()
+    const { bytes, parts } = (await this.#bringer?.end()) ?? this.#splitter
     const { assetId } = this.#options
     if (parts === 0) {
       const message = `The stream ended without a byte, and Frame.io cannot hold an empty file: asset ${assetId} holds nothing`
-      callback(new RealtimeUploadError('ERR_EMPTY_STREAM', message, { assetId }))
-      return
+      throw new RealtimeUploadError('ERR_EMPTY_STREAM', message, { assetId })
     }
     this.#isFinal = true
-    this.#allStored(parts, bytes).then(() => {
-      this.#emit('progress', this.progress)
-      if (this.destroyed) return // By a listener, just now: that is the end then.
-      this.#result = { assetId, bytes, parts }
-      callback()
-    }, callback)
+    await this.#allStored(parts, bytes)
+    await this.#bringer?.confirm()
+    return { bytes, parts }
   }
 
   override _destroy(error: Error | null, callback: Callback): void {
@@ -184,6 +208,7 @@ export class RealtimeUpload extends Writable {
     const isDone = this.result !== undefined
     this.#transfer
       .stop(reason)
+      .then(() => this.#bringer?.close())
       .then(() => (isDone ? this.#spool?.finish() : this.#spool?.close()))
       // Why the upload ended is what counts, whatever the disk says as it is closed.
       .then(
@@ -198,7 +223,10 @@ export class RealtimeUpload extends Writable {
     const opening = openingOf(this.#options, this.#transfer.client)
     const { folder } = this.#spool
     this.#spool.open(opening).then(
-      () => callback(),
+      () => {
+        this.#whenOpened()
+        callback()
+      },
       error => callback(notOpened(folder, error)),
     )
   }
@@ -213,7 +241,7 @@ export class RealtimeUpload extends Writable {
     this.#failure = error
     // Whoever closes the client means the upload as well.
     const isMeant = (error as RealtimeUploadError).code === 'ERR_CLIENT_CLOSED'
-    if (isMeant || !this.#spool?.isDurable || !this.#isSpooling) {
+    if (isMeant || this.#bringer || !this.#spool?.isDurable || !this.#isSpooling) {
       this.destroy(this.#explained(error))
       return
     }
@@ -234,7 +262,7 @@ export class RealtimeUpload extends Writable {
 
   async #allStored(parts: number, bytes: number): Promise<void> {
     if (!this.#spool) return this.#transfer.allStored()
-    await this.#spool.end(parts, bytes)
+    if (!this.#bringer) await this.#spool.end(parts, bytes)
     await this.#transfer.allStored().catch(error => {
       throw this.#explained(error)
     })
@@ -242,9 +270,10 @@ export class RealtimeUpload extends Writable {
 
   /** With what to do next, where the recording is on the disk. */
   #explained(error: Error): Error {
+    const explained = this.#bringer?.explain(error) ?? error
     return this.#spool?.isDurable && !this.#spool.hasFailed
-      ? keptIn(this.#spool.folder, error)
-      : error
+      ? keptIn(this.#spool.folder, explained)
+      : explained
   }
 
   #take(chunks: readonly Buffer[], callback: Callback): void {
@@ -306,10 +335,9 @@ const tooLarge = (
   return new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { option: 'maxSize', assetId })
 }
 
-const signals = new WeakMap<RealtimeUpload, AbortSignal>()
-
 /** For what goes on when its upload is over. Not exported from the package. */
-export const signalOf = (upload: RealtimeUpload): AbortSignal | undefined => signals.get(upload)
+export const signalOf = (upload: RealtimeUpload): AbortSignal | undefined =>
+  insides.get(upload)?.options.signal
 
 /** For what takes an upload as an argument. Not exported from the package. */
 export const checkUpload = (upload: unknown): void => {

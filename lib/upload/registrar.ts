@@ -89,9 +89,16 @@ export class Registrar {
     const again = this.#again.splice(0, perCall)
     const [next] = this.#queue
     const free = next ? window(next.part, this.#callTime) - this.#ahead : 0
-    const fresh = this.#queue.splice(0, Math.max(0, Math.min(perCall - again.length, free)))
+    const most = Math.min(perCall - again.length, this.#queue.length)
+    const fresh = this.#queue.splice(0, this.#untied(Math.max(0, Math.min(most, free)), most))
     this.#ahead += fresh.length
     if (again.length + fresh.length > 0) void this.#call([...again, ...fresh])
+  }
+
+  /** So many of the queue, or one more or fewer: a part that is tied goes off with the one behind it. */
+  #untied(count: number, most: number): number {
+    if (!this.#queue[count - 1]?.part.isTied) return count
+    return count < most ? count + 1 : count - 1
   }
 
   async #call(batch: readonly Waiting[]): Promise<void> {

@@ -32,6 +32,7 @@ export interface TransferListener {
 /** How far an upload has come; see `Progress`. */
 export interface Counts {
   bytesUploaded: number
+  bytesResent: number
   partsFilled: number
   partsRegistered: number
   partsUploaded: number
@@ -41,6 +42,7 @@ export interface Counts {
 
 export const noCounts = (): Counts => ({
   bytesUploaded: 0,
+  bytesResent: 0,
   partsFilled: 0,
   partsRegistered: 0,
   partsUploaded: 0,
@@ -104,7 +106,7 @@ export class Transfer {
 
   /** Takes a part on its way. Its memory is released when it is stored, or the transfer ends. */
   admit(part: Part): void {
-    this.counts.partsFilled++
+    if (!part.isResent) this.counts.partsFilled++
     const end = this.#send(part).finally(() => this.#parts.delete(end))
     this.#parts.add(end)
   }
@@ -129,7 +131,7 @@ export class Transfer {
     try {
       if (part.ready) await this.#unlessEnded(part.ready)
       const url = await this.#unlessEnded(this.#registrar.add(part))
-      this.counts.partsRegistered++
+      if (!part.isResent) this.counts.partsRegistered++
       this.#pulse.beat()
       put = this.#track(this.#put(part, url))
       this.#stored(part, await this.#unlessEnded(put))
@@ -200,8 +202,11 @@ export class Transfer {
   }
 
   #stored(part: Part, receipt: Receipt): void {
-    this.counts.bytesUploaded += part.size
-    this.counts.partsUploaded++
+    if (part.isResent) this.counts.bytesResent += part.size
+    else {
+      this.counts.bytesUploaded += part.size
+      this.counts.partsUploaded++
+    }
     this.#pulse.beat()
     this.#lanes.stored(part.size, receipt.duration)
     const { assetId } = this.#options

@@ -1,0 +1,296 @@
+/**
+ * A file that goes up while another program writes it. The growing file is the spool: a part is a range
+ * of it, nothing is held in memory, and an outage is waited for however long it lasts.
+ *
+ * What holds always:
+ *   1. Part 1 goes last: most writers change the head once they know how much came.
+ *   2. A part is sent only when something behind it is not zero: what S3 has cannot be withdrawn, and
+ *      files that were made large beforehand, or have holes, are larger than what came.
+ *   3. Part 1 is registered in one call with the final part, and after all others were stored with the
+ *      bytes that the file has at its end: until it is there nothing can be put together from them.
+ *   4. After the final part no new number and no other size is registered.
+ *   5. The sum of a part is that of the attempt that was answered.
+ *   6. The file is opened for reading alone, and no lock is taken: no writer is disturbed.
+ *
+ * Read over.ts for when a recording ends, written.ts for what counts of it, check.ts for what is sent
+ * once more, and this for the order of things.
+ *
+ *     look, cut, look, cut, …  over  ──►  check, send again what changed  ──►  the rest, then head and
+ *     parts 2, 3, … go up                 until nothing changes meanwhile      final part together
+ */
+import { RealtimeUploadError } from '../errors.ts'
+import { unlessAborted } from '../net/signals.ts'
+import type { Bringer, Inside } from '../upload/inside.ts'
+import { partPlan } from '../upload/part-plan.ts'
+import { type Completeness, containerOf, MAGIC } from './container.ts'
+import type { GrownFile, State } from './grown-file.ts'
+import type { ResolvedFollowOptions, Verify } from './options.ts'
+import { isOver, type Reason } from './over.ts'
+import { Parts, type StoredParts } from './parts.ts'
+import { truncated } from './range-part.ts'
+import { WriterWatch } from './writers.ts'
+import { Written } from './written.ts'
+
+/** Between two looks, in ms. */
+const LOOK_EVERY = 250
+/** Looks between two at its name. */
+const NAME_EVERY = 4
+/** How often it is begun anew where the file changes while it is checked. */
+const ROUNDS = 3
+/** How long nothing may change by default, in ms: on a disk of this machine, and on a network drive. */
+const IDLE = { local: 60_000, network: 120_000 }
+
+/** How a file that was followed ended. */
+export interface FollowEnd {
+  /** Undefined for a file that was finished beforehand. */
+  readonly reason: Reason | undefined
+  /** Its head says that it is not finished. */
+  readonly isUnfinished: boolean
+}
+
+/** What of an upload that was cut off is known already. */
+export interface Known {
+  /** Parts that S3 has. */
+  readonly stored: StoredParts
+  /** Bytes of the file, where the final part may have been registered. */
+  readonly total: number | undefined
+}
+
+export class Follower implements Bringer {
+  readonly #file: GrownFile
+  readonly #inside: Inside
+  readonly #follow: ResolvedFollowOptions | undefined
+  readonly #parts: Parts
+  readonly #written: Written
+  readonly #closing = new AbortController()
+  /** Bytes of the file, where they are settled. */
+  #total: number | undefined
+  /** When it was last seen to be what was sent. */
+  #last: State | undefined
+  #bytes = 0
+  #isOver = false
+  #isReplaced = false
+  /** Where a part ends that is tried as the final one and was registered as another. */
+  #cutShortAt: number | undefined
+  #closed: Promise<void> | undefined
+
+  /** @param follow undefined: the file is finished */
+  constructor(
+    file: GrownFile,
+    inside: Inside,
+    follow: ResolvedFollowOptions | undefined,
+    known: Known = { stored: new Map(), total: undefined },
+  ) {
+    this.#file = file
+    this.#inside = inside
+    this.#follow = follow
+    this.#total = known.total
+    this.#written = new Written(file.read)
+    const { options } = inside
+    this.#parts = new Parts({
+      file,
+      inside,
+      plan: partPlan(options, options.limits),
+      stored: known.stored,
+      signal: this.#closing.signal,
+    })
+    inside.bring(this)
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get isClosed(): boolean {
+    return this.#closing.signal.aborted
+  }
+
+  /** While it grows nothing is lost by waiting. */
+  get isPatient(): boolean {
+    return !this.#isOver
+  }
+
+  /** Sends what comes, until the recording is over. */
+  async run(): Promise<FollowEnd> {
+    const { opened, spool } = this.#inside
+    const { path, id } = this.#file
+    await this.#unlessClosed(opened)
+    await spool?.follow({ path, dev: String(id.dev), ino: String(id.ino) })
+    const end = await this.#untilOver()
+    this.#isOver = true
+    if (end.isUnfinished) this.#inside.emit('warning', unfinished(path))
+    return end
+  }
+
+  /** Sends the rest, and what was changed meanwhile. */
+  async end(): Promise<{ bytes: number; parts: number }> {
+    const { spool } = this.#inside
+    const total = await this.#settle()
+    if (total === 0) return { bytes: 0, parts: 0 }
+    const parts = this.#parts.end(total)
+    if (parts.isCutShort) this.#cutShortAt = total
+    await spool?.end(parts.count, total) // Durable, before the total cannot change any more.
+    await parts.send()
+    return { bytes: total, parts: parts.count }
+  }
+
+  explain(error: Error): Error {
+    const isRefused = (error as RealtimeUploadError).code === 'ERR_REQUEST_REJECTED'
+    if (this.#cutShortAt === undefined || !isRefused) return error
+    return truncated(this.#file.path, this.#cutShortAt, { cause: error })
+  }
+
+  /** What S3 has is what stands in the file, unless somebody said when it was over, and writes on. */
+  async confirm(): Promise<void> {
+    if (this.#total !== undefined || !this.#last) return
+    if (isSame(this.#last, await this.#file.state()) || (await this.#parts.areTrue())) return
+    throw changed(this.#file.path)
+  }
+
+  close(): Promise<void> {
+    this.#closing.abort()
+    this.#closed ??= this.#file.close()
+    return this.#closed
+  }
+
+  async #untilOver(): Promise<FollowEnd> {
+    if (!this.#follow || this.#total !== undefined)
+      return { reason: undefined, isUnfinished: false }
+    const { headroom, ended } = this.#follow
+    const { now, isLocal, idle } = await this.#surroundings()
+    const writers = new WriterWatch(this.#file.id)
+    let last: State | undefined
+    let unchangedSince = await this.#sinceWhen(now)
+    let wasOpen = false
+    for (let count = 0; ; count++) {
+      const wasToldToEnd = ended?.aborted ?? false
+      const state = await this.#file.state()
+      const writer = await writers.look(now())
+      if (last && !isSame(state, last)) unchangedSince = now()
+      last = state
+      await this.#written.look(state.size)
+      this.#bytes = Math.max(this.#bytes, this.#written.bytes)
+      this.#refuseTooLarge(this.#bytes)
+      const completeness = await this.#completeness(state.size)
+      const facts = {
+        now: now(),
+        unchangedSince,
+        writer,
+        wasToldToEnd,
+        completeness,
+        wasOpen,
+        isLocal,
+        idle,
+      }
+      const reason = isOver(facts)
+      if (reason === 'told') this.#total = await this.#toldSize(state, writer.isThere)
+      if (reason) return { reason, isUnfinished: completeness === 'unfinished' }
+      wasOpen ||= completeness !== 'finished'
+      if (state.size < this.#parts.sent) throw truncated(this.#file.path, state.size)
+      this.#parts.cut(this.#written.bytes - headroom)
+      if (count % NAME_EVERY === 0) await this.#lookAtName()
+      await this.#pause(ended)
+    }
+  }
+
+  async #surroundings() {
+    const isLocal = await this.#file.isLocal()
+    const idle = this.#follow?.idle ?? (isLocal ? IDLE.local : IDLE.network)
+    return { now: () => performance.now(), isLocal, idle }
+  }
+
+  /** A file may have been left alone long before this began: that time counts. */
+  async #sinceWhen(now: () => number): Promise<number> {
+    const { changedAt } = await this.#file.state()
+    return now() - Math.max(0, Date.now() - Number(changedAt / 1_000_000n))
+  }
+
+  async #completeness(size: number): Promise<Completeness> {
+    const head = await this.#file.read(0, MAGIC)
+    const container = containerOf(head)
+    return container ? container.completeness(this.#file.read, size) : 'unknown'
+  }
+
+  /** At the moment that it is told. Of what was made large beforehand the zeros do not count. */
+  async #toldSize({ size, allocated }: State, isWritten: boolean): Promise<number> {
+    await this.#written.lookBack(size)
+    const isMadeLarge = isWritten || allocated < size
+    return isMadeLarge ? Math.max(this.#written.bytes, this.#parts.sent) : size
+  }
+
+  async #lookAtName(): Promise<void> {
+    if (this.#isReplaced || !(await this.#file.isReplaced())) return
+    this.#isReplaced = true
+    this.#inside.emit('warning', replaced(this.#file.path))
+  }
+
+  /** Until the next look, or somebody says that it is over. */
+  async #pause(ended: AbortSignal | undefined): Promise<void> {
+    let wake = () => {}
+    const time = new Promise<void>(resolve => {
+      wake = resolve
+    })
+    const timer = setTimeout(wake, LOOK_EVERY)
+    ended?.addEventListener('abort', wake, { once: true })
+    try {
+      await this.#unlessClosed(time)
+    } finally {
+      clearTimeout(timer)
+      ended?.removeEventListener('abort', wake)
+    }
+  }
+
+  /** Sends what is whole, until all that was sent is what stands in the file. Its size then. */
+  async #settle(): Promise<number> {
+    const verify = await this.#verify()
+    for (let round = 1; ; round++) {
+      const before = await this.#file.state()
+      const total = this.#total ?? before.size
+      this.#refuseTooLarge(total)
+      if (total < this.#parts.sent || before.size < total) {
+        throw truncated(this.#file.path, Math.min(total, before.size))
+      }
+      this.#bytes = Math.max(this.#bytes, total)
+      await this.#parts.settle(total, verify)
+      const after = await this.#file.state()
+      this.#last = after
+      if (this.#total !== undefined || isSame(before, after)) return total
+      if (round === ROUNDS) throw changed(this.#file.path)
+    }
+  }
+
+  async #verify(): Promise<Verify> {
+    const verify = this.#follow?.verify ?? 'auto'
+    if (verify !== 'auto') return verify
+    return containerOf(await this.#file.read(0, MAGIC))?.isHeadOnly ? 'auto' : 'all'
+  }
+
+  #refuseTooLarge(size: number): void {
+    const { maxSize, assetId } = this.#inside.options
+    if (size <= maxSize) return
+    const message = `The file must have at most maxSize (${maxSize}) bytes; received ${size} so far`
+    throw new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { option: 'maxSize', assetId })
+  }
+
+  #unlessClosed<T>(promise: Promise<T>): Promise<T> {
+    return unlessAborted(this.#closing.signal, promise)
+  }
+}
+
+const isSame = (one: State, other: State): boolean =>
+  one.size === other.size && one.changedAt === other.changedAt
+
+const changed = (path: string): RealtimeUploadError => {
+  const message = `${path} is still being changed, though it seemed to be over: what S3 has of it cannot be made certain`
+  return new RealtimeUploadError('ERR_SOURCE_CHANGED', message, { path })
+}
+
+const replaced = (path: string) => ({
+  code: 'SOURCE_REPLACED' as const,
+  message: `${path} is another file now: the one that it was is followed to its end`,
+})
+
+const unfinished = (path: string) => ({
+  code: 'SOURCE_UNFINISHED' as const,
+  message: `${path} is over, and its head says that it is not finished: what is there is uploaded`,
+})

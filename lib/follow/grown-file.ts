@@ -1,0 +1,115 @@
+/**
+ * A file that somebody else writes: opened for reading alone, and looked at. No lock is ever taken.
+ */
+import { type FileHandle, open, stat, statfs } from 'node:fs/promises'
+import { RealtimeUploadError } from '../errors.ts'
+import { sleep } from '../net/retry.ts'
+import type { ResolvedFollowOptions } from './options.ts'
+import type { FileId } from './writers.ts'
+
+/** Between two looks whether it is there, in ms. */
+const LOOK_EVERY = 250
+
+/** A file as it stood at one moment. */
+export interface State {
+  readonly size: number
+  /** When its bytes or its size were last changed, in ns. */
+  readonly changedAt: bigint
+  /** Bytes of the disk that it takes. */
+  readonly allocated: number
+}
+
+export class GrownFile {
+  readonly path: string
+  readonly handle: FileHandle
+  readonly id: FileId
+
+  /**
+   * Opens it, once it is there.
+   *
+   * @param follow undefined: it must be there
+   * @throws {RealtimeUploadError} `ERR_SOURCE_FAILED`
+   */
+  static async open(
+    path: string,
+    follow: ResolvedFollowOptions | undefined,
+    signal: AbortSignal,
+  ): Promise<GrownFile> {
+    const start = performance.now()
+    const { appear = 0, ended } = follow ?? {}
+    for (;;) {
+      try {
+        // Of a pipe `open` would wait for somebody who writes to it.
+        const seen = await stat(path, { bigint: true })
+        if (!seen.isFile()) throw unfit(path, seen.isDirectory() ? 'is a folder' : 'is no file')
+        const handle = await open(path, 'r')
+        // The name may have gone to another file in between.
+        const { dev, ino } = await handle.stat({ bigint: true })
+        return new GrownFile(path, handle, { dev, ino })
+      } catch (error) {
+        const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+        const isLate = ended?.aborted || performance.now() - start >= appear
+        if (!isMissing || isLate) throw failed(path, error)
+        await sleep(LOOK_EVERY, signal)
+      }
+    }
+  }
+
+  private constructor(path: string, handle: FileHandle, id: FileId) {
+    this.path = path
+    this.handle = handle
+    this.id = id
+  }
+
+  async state(): Promise<State> {
+    const { size, mtimeNs, blocks } = await this.handle.stat({ bigint: true })
+    return { size: Number(size), changedAt: mtimeNs, allocated: Number(blocks) * 512 }
+  }
+
+  /** Bytes from one on: fewer than asked for at its end. */
+  readonly read = async (at: number, length: number): Promise<Buffer> => {
+    const buffer = Buffer.allocUnsafe(length)
+    let filled = 0
+    while (filled < length) {
+      const left = length - filled
+      const { bytesRead } = await this.handle.read(buffer, filled, left, at + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return buffer.subarray(0, filled)
+  }
+
+  /** Has another file its name now? One whose name is gone has only been renamed, or removed. */
+  async isReplaced(): Promise<boolean> {
+    try {
+      const { dev, ino } = await stat(this.path, { bigint: true })
+      return dev !== this.id.dev || ino !== this.id.ino
+    } catch {
+      return false
+    }
+  }
+
+  /** Does it lie on a disk of this machine? Of one that is not known it is assumed. */
+  async isLocal(): Promise<boolean> {
+    const { type } = await statfs(this.path).catch(() => ({ type: 0 }))
+    return !NETWORK_DRIVES.has(type)
+  }
+
+  close(): Promise<void> {
+    return this.handle.close()
+  }
+}
+
+/** What `statfs` calls them (linux/magic.h): NFS, SMB 1 and 2, CIFS, FUSE, 9P, Ceph, AFS. */
+const NETWORK_DRIVES = new Set([
+  0x6969, 0x517b, 0xfe534d42, 0xff534d42, 0x65735546, 0x01021997, 0x00c36400, 0x5346414f,
+])
+
+const unfit = (path: string, what: string): Error =>
+  new Error(`${path} ${what}: only a regular file can be read in ranges`)
+
+const failed = (path: string, error: unknown): RealtimeUploadError => {
+  const { message } = error as Error
+  const text = `The source failed: ${message}`
+  return new RealtimeUploadError('ERR_SOURCE_FAILED', text, { path, cause: error })
+}
