@@ -8,7 +8,7 @@ import { isOurs } from './folder.ts'
 import type { Opening } from './journal.ts'
 import { holderOf } from './lock.ts'
 import { recover } from './recover.ts'
-import { look } from './unfinished.ts'
+import { look } from './reopen.ts'
 
 export interface Waiting {
   readonly assetId: string

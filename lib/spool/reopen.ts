@@ -1,0 +1,176 @@
+/**
+ * The folder of an upload that was cut off, opened again: what `recover` says of it is carried out here.
+ * Each step leaves a folder that reads the same, so that one who is killed in between changes nothing.
+ */
+import { crc32 } from 'node:zlib'
+import type { Disk, DiskFile } from './disk.ts'
+import { partFile, partNumberOf, removeFolder, useReserve } from './folder.ts'
+import { Journal, type Reading, readJournal } from './journal.ts'
+import type { Lock } from './lock.ts'
+import { damaged, type MarkedPart, type Recovery, recover, type WholePart } from './recover.ts'
+import { readFrom } from './spool-part.ts'
+
+export interface UnfinishedOptions {
+  readonly folder: string
+  readonly disk: Disk
+  readonly lock: (path: string) => Promise<Lock>
+}
+
+/** Locked, with its journal open for more. */
+export interface Reopened {
+  readonly folder: string
+  readonly disk: Disk
+  readonly lock: Lock
+  readonly journal: Journal
+  /** With what the files hold of parts of which there were marks alone. */
+  readonly recovery: Recovery
+}
+
+/** Files that are looked at at once. */
+const AT_ONCE = 64
+
+/**
+ * Opens the folder of an upload, and keeps others off it.
+ *
+ * @returns undefined where no byte ever came: the folder is gone then
+ * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`, `ERR_SPOOL_DAMAGED`, `ERR_SPOOL_INCOMPLETE`
+ */
+export const reopen = async (options: UnfinishedOptions): Promise<Reopened | undefined> => {
+  const { disk, folder } = options
+  const lock = await options.lock(`${folder}/lock`)
+  let file: DiskFile | undefined
+  try {
+    const found = await look(disk, folder)
+    const recovery = recover({ folder, ...found })
+    if (!recovery) {
+      await removeFolder(disk, folder)
+      await lock.release()
+      return undefined
+    }
+    const { reading, bytes } = found
+    file = await disk.open(`${folder}/journal`)
+    if (reading.end < bytes.length) {
+      await keepTorn(disk, folder, bytes.subarray(reading.end))
+      await file.cut(reading.end)
+    }
+    await file.sync()
+    const journal = new Journal(file, reading.end, () => useReserve(disk, folder))
+    const taken = await takeMarked({ disk, folder, journal, recovery })
+    return { disk, folder, lock, journal, recovery: { ...recovery, ...taken } }
+  } catch (error) {
+    await file?.close().catch(() => {}) // What went wrong first is what counts.
+    await lock.release()
+    throw error
+  }
+}
+
+/** Parts behind the last that was known whole: as far as their marks hold. */
+const takeMarked = async ({
+  disk,
+  folder,
+  journal,
+  recovery,
+}: Omit<Reopened, 'lock'>): Promise<Pick<Recovery, 'send' | 'cut'>> => {
+  const { marked } = recovery
+  const send: WholePart[] = [...recovery.send]
+  let { cut } = recovery
+  for (const [index, { n, marks }] of marked.entries()) {
+    const path = partFile(folder, n)
+    const held = await heldBy(disk, path, marks)
+    const durable = marks.findLast(({ synced }) => synced)?.at ?? 0
+    if (held.at < durable) {
+      throw damaged(path, held.at, `its first ${durable} bytes were durable, and are others now`)
+    }
+    // What stands behind a gap is kept, but never taken for what follows.
+    if (!held.whole) await setAside(disk, folder, marked.slice(held.at === 0 ? index : index + 1))
+    if (held.at === 0) break
+    const file = await disk.open(path)
+    await file.cut(held.at)
+    await file.sync()
+    await file.close()
+    const part = { n, size: held.at, crc: held.crc }
+    journal.add({ t: 'part', ...part })
+    send.push(part)
+    cut = { parts: n, bytes: cut.bytes + held.at }
+    if (!held.whole) break
+  }
+  if (marked.length > 0) {
+    // Whoever made these files was killed, perhaps before their names were durable.
+    await disk.syncFolder(folder)
+    await journal.sync()
+  }
+  return { send, cut }
+}
+
+const setAside = async (
+  disk: Disk,
+  folder: string,
+  parts: readonly MarkedPart[],
+): Promise<void> => {
+  for (const { n } of parts) {
+    const path = partFile(folder, n)
+    if ((await disk.size(path)) === undefined) continue
+    await disk.rename(path, `${path}.torn`)
+  }
+  if (parts.length > 0) await disk.syncFolder(folder)
+}
+
+/** The last of the marks up to which the bytes in the file are those that were written. */
+const heldBy = async (disk: Disk, path: string, marks: MarkedPart['marks']) => {
+  const size = (await disk.size(path)) ?? 0
+  let held: { at: number; crc: number; whole?: boolean | undefined } = { at: 0, crc: 0 }
+  let crc = 0
+  let at = 0
+  const left = marks.filter(mark => mark.at <= size)
+  const end = left.at(-1)?.at ?? 0
+  if (end === 0) return held
+  for await (const chunk of readFrom(disk, path, 0, end)) {
+    let rest = chunk
+    while (rest.length > 0) {
+      const next = left[0] as (typeof left)[number]
+      const upTo = rest.subarray(0, next.at - at)
+      crc = crc32(upTo, crc)
+      at += upTo.length
+      rest = rest.subarray(upTo.length)
+      if (at < next.at) continue
+      if (crc !== next.crc) return held
+      held = next
+      left.shift()
+    }
+  }
+  return held
+}
+
+interface Look {
+  readonly reading: Reading
+  readonly files: ReadonlyMap<number, number>
+  readonly bytes: Buffer
+}
+
+/** What lies in the folder of an upload. Nothing is changed. */
+export const look = async (disk: Disk, folder: string): Promise<Look> => {
+  const bytes = await readAll(disk, `${folder}/journal`)
+  const numbers = (await disk.list(folder)).flatMap(name => partNumberOf(name) ?? [])
+  const files = new Map<number, number>()
+  for (let from = 0; from < numbers.length; from += AT_ONCE) {
+    const some = numbers.slice(from, from + AT_ONCE)
+    const sizes = await Promise.all(some.map(n => disk.size(partFile(folder, n))))
+    for (const [index, n] of some.entries()) files.set(n, sizes[index] ?? 0)
+  }
+  return { reading: readJournal(bytes), files, bytes }
+}
+
+const readAll = async (disk: Disk, path: string): Promise<Buffer> => {
+  const size = (await disk.size(path)) ?? 0
+  const chunks: Buffer[] = []
+  if (size > 0) for await (const chunk of readFrom(disk, path, 0, size)) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+/** What is cut off stays, behind what was cut off before. */
+const keepTorn = async (disk: Disk, folder: string, torn: Buffer): Promise<void> => {
+  const file = await disk.open(`${folder}/journal.torn`)
+  await file.write([torn], await file.size())
+  await file.sync()
+  await file.close()
+}
