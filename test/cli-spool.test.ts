@@ -19,14 +19,14 @@ const camera = (mebibytes: number, dir: string) =>
   shell(`head -c ${mebibytes * MiB} /dev/urandom | tee ${dir}/shot; exec sleep 60`)
 
 /** A take into a spool, killed once all it recorded is durable. */
-const killed = async ({ env, toNew }: Account, dir: string, mebibytes: number) => {
-  const spool = ['--spool', join(dir, 'spool'), '--keep-free', '0', '--json']
+const killed = async ({ env, toNew }: Account, dir: string, mebibytes: number, name = 'spool') => {
+  const spool = ['--spool', join(dir, name), '--keep-free', '0', '--json']
   const { child, said, ended } = start([...toNew, ...spool, ...camera(mebibytes, dir)], { env })
   const isDurable = () => said.stderr.includes(`"bytesDurable":${mebibytes * MiB}`)
   await until(isDurable, 'all to be durable')
   child.kill('SIGKILL')
   await ended
-  return join(dir, 'spool')
+  return join(dir, name)
 }
 
 t.test('a take whose command was killed is listed, and finished', async t => {
@@ -90,7 +90,7 @@ t.test('a take that is aborted says how to finish it, and its asset is not delet
   const account = await accountFor(t)
   const { sandbox, env, base, toNew } = account
   const dir = t.testdir()
-  const spool = join(dir, 'spool')
+  const spool = join(dir, 'the spool')
   const stubborn = shell(`trap "" INT TERM; head -c ${MiB} /dev/urandom; exec sleep 60`)
   const args = [...toNew, '--spool', spool, '--keep-free', '0', '--json']
   const { child, said, ended, hears } = start([...args, ...stubborn], { env })
@@ -99,7 +99,7 @@ t.test('a take that is aborted says how to finish it, and its asset is not delet
   await hears(/Once more aborts/)
   await new Promise(resolve => setTimeout(resolve, 600))
   child.kill('SIGINT')
-  t.match(await ended, { code: 130, stderr: /frameio-upload --resume .*spool finishes it/ })
+  t.match(await ended, { code: 130, stderr: /frameio-upload --resume '.*the spool' finishes it/ })
   t.equal(callsOf(sandbox, 'delete'), 0)
   t.match(await run(['--resume', spool, ...base], { env }), { code: 0, stdout: /1048576 bytes/ })
 })
@@ -110,14 +110,17 @@ t.test(
     const account = await accountFor(t)
     const { env, base, to } = account
     const dir = t.testdir()
-    const spool = await killed(account, dir, 6)
+    const spool = await killed(account, dir, 6, 'the spool')
     const [id = ''] = await readdir(spool)
     const args = ['--spool', spool, '--keep-free', '0']
     const next = await run([...to, ...args], { env, input: 'another take' })
-    t.match(next.stderr, new RegExp(`cut off: ${id} \\([\\d.]+ MiB\\).*--resume`))
+    t.match(next.stderr, new RegExp(`cut off: ${id} \\([\\d.]+ MiB\\).*--resume '.*the spool'`))
     t.equal(next.code, 0)
     const same = await run([...base, '--asset', id, '--filetype', 'video/mp4', ...args], { env })
-    t.match(same, { code: 2, stderr: /unfinished take of asset .* finish it first/ })
+    t.match(same, {
+      code: 2,
+      stderr: /unfinished take of asset .* finish it first, with .* '.*the spool'/,
+    })
   },
 )
 

@@ -14,6 +14,7 @@ import { ProcessGroup } from './process-group.ts'
 import { ProducerLog } from './producer-log.ts'
 import { lastLines, ProducerStderr } from './producer-stderr.ts'
 import { roomFor } from './room.ts'
+import { resumeLine } from './shell-word.ts'
 import { onSignals, onStop } from './signals.ts'
 import type { Target } from './target.ts'
 import { Watchdog } from './watchdog.ts'
@@ -103,7 +104,7 @@ export class Recording {
     const { result, progress } = this.#upload ?? {}
     if (!spool?.durable || result || !progress) return undefined
     if (progress.bytesDurable <= progress.bytesUploaded) return undefined
-    return `What came is kept in ${spool.dir}: frameio-upload --resume ${spool.dir} finishes it.`
+    return `What came is kept in ${spool.dir}: ${resumeLine(spool.dir)} finishes it.`
   }
 
   async run(target: Target): Promise<Take> {

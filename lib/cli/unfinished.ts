@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { listUploads } from '../spool/list.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'
+import { resumeLine } from './shell-word.ts'
 import { showSize } from './units.ts'
 import { UsageError } from './usage.ts'
 
@@ -21,7 +22,7 @@ export const nameUnfinished = async (
   if (!spool) return
   const { dir } = spool
   await checkFolder(dir)
-  const line = `frameio-upload --resume ${dir}`
+  const line = resumeLine(dir)
   const unfinished = (await listUploads(dir)).filter(({ lockedBy }) => lockedBy === undefined)
   if (unfinished.some(({ assetId }) => assetId === asset)) {
     const text = `--spool ${dir} holds an unfinished take of asset ${asset}: finish it first, with ${line}`
