@@ -1,7 +1,7 @@
 /**
  * `--spool` and `--resume`, on the built command.
  */
-import { readdir, readFile, rm, truncate } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { accountFor, callsOf, shell } from './support/account.ts'
@@ -113,6 +113,8 @@ t.test(
     const spool = await killed(account, dir, 6, 'the spool')
     const [id = ''] = await readdir(spool)
     const args = ['--spool', spool, '--keep-free', '0']
+    // What a take leaves that was cut off at once keeps nobody from the next.
+    await mkdir(join(spool, account.asset.id))
     const next = await run([...to, ...args], { env, input: 'another take' })
     t.match(next.stderr, new RegExp(`cut off: ${id} \\([\\d.]+ MiB\\).*--resume '.*the spool'`))
     t.equal(next.code, 0)

@@ -319,6 +319,25 @@ t.test('an upload of which no byte came is no upload', async t => {
   t.strictSame(await readdir(dir), [])
 })
 
+t.test(
+  'an empty folder is an upload that was cut off at once, if it is called like one',
+  async t => {
+    const { sandbox, dir, spool } = await setUp(t)
+    const client = clientOf(t, sandbox)
+    const { id: assetId } = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
+    const others = ['lost+found', 'movies', assetId.slice(1)]
+    for (const name of [...others, assetId]) await mkdir(join(dir, name))
+    await writeFile(join(dir, 'a1b2c3d4-0000-4000-8000-00000000000f'), 'no folder')
+    t.strictSame(await resumeAll({ dir, client }), [{ assetId, bytes: 0, parts: 0 }])
+    const left = await readdir(dir)
+    t.strictSame(left.sort(), [...others, 'a1b2c3d4-0000-4000-8000-00000000000f'].sort())
+    await mkdir(join(dir, assetId))
+    const { upload } = smallUpload(sandbox, { spool, assetId })
+    upload.end(bytes(10))
+    t.equal(await endOf(upload), undefined, 'and a take goes on in it')
+  },
+)
+
 t.test('two cannot work on one spool', async t => {
   const { sandbox, dir, spool } = await setUp(t)
   sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })

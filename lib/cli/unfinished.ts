@@ -23,7 +23,9 @@ export const nameUnfinished = async (
   const { dir } = spool
   await checkFolder(dir)
   const line = resumeLine(dir)
-  const unfinished = (await listUploads(dir)).filter(({ lockedBy }) => lockedBy === undefined)
+  const unfinished = (await listUploads(dir)).filter(
+    ({ lockedBy, opening, error }) => lockedBy === undefined && (opening ?? error) !== undefined,
+  )
   if (unfinished.some(({ assetId }) => assetId === asset)) {
     const text = `--spool ${dir} holds an unfinished take of asset ${asset}: finish it first, with ${line}`
     throw new UsageError(text)

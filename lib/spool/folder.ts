@@ -6,8 +6,10 @@
  *   reserve    1 MiB for the last lines of the journal, where the disk is full
  *   00001.part …  the bytes of a part; of the one that fills those that came
  */
+import { basename } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
 import type { Disk } from './disk.ts'
+import type { Lock } from './lock.ts'
 
 /** Where a part's bytes lie. */
 export const partFile = (folder: string, n: number): string =>
@@ -19,12 +21,38 @@ export const partNumberOf = (name: string): number | undefined => {
   return digits === undefined ? undefined : Number(digits)
 }
 
-/** Is it the folder of an upload? Others are left alone. */
+/**
+ * Is it the folder of an upload? Others are left alone. An empty one is that of an upload which was cut
+ * off at once, but only by a name that Frame.io gives and people do not.
+ */
 export const isOurs = async (disk: Disk, folder: string): Promise<boolean> => {
-  const names = await disk.list(folder).catch(() => [])
-  return names.some(
+  const names = await disk.list(folder).catch(() => undefined)
+  if (names?.length === 0) return UUID.test(basename(folder)) && (await isThere(disk, folder))
+  return (names ?? []).some(
     name => ['journal', 'lock', 'reserve'].includes(name) || partNumberOf(name) !== undefined,
   )
+}
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+const isThere = async (disk: Disk, path: string): Promise<boolean> =>
+  (await disk.size(path)) !== undefined
+
+/** Makes the folder of an upload, and keeps others off it. @throws as `lock` does */
+export const claimFolder = async (
+  disk: Disk,
+  folder: string,
+  lock: (path: string) => Promise<Lock>,
+): Promise<Lock> => {
+  await disk.makeFolder(folder)
+  try {
+    return await lock(`${folder}/lock`)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  // Whoever resumes has removed it just now, for it was empty.
+  await disk.makeFolder(folder)
+  return lock(`${folder}/lock`)
 }
 
 /** Makes room for the last lines of a journal. Whether there was any to be made. */
@@ -61,13 +89,21 @@ export const refuseUsed = async (disk: Disk, folder: string, assetId: string): P
   throw new RealtimeUploadError('ERR_SPOOL_IN_USE', message, { assetId })
 }
 
-/** In an order in which what is left always reads as what it is. */
-export const removeFolder = async (disk: Disk, folder: string): Promise<void> => {
+/**
+ * In an order in which what is left always reads as what it is. The lock's file goes before the lock is
+ * released: else somebody could take it in between, and lose its file. The folder goes afterwards:
+ * Windows keeps the name of a file until it is closed.
+ */
+export const removeFolder = async (disk: Disk, folder: string, lock: Lock): Promise<void> => {
   const names = await disk.list(folder)
   const isLast = (name: string) => name === 'journal' || name === 'lock'
   for (const name of names) if (!isLast(name)) await disk.remove(`${folder}/${name}`)
   await disk.syncFolder(folder)
   await disk.remove(`${folder}/journal`)
   await disk.remove(`${folder}/lock`)
-  await disk.removeFolder(folder)
+  await lock.release()
+  await disk.removeFolder(folder).catch(error => {
+    // Another upload of this asset has begun in it.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error
+  })
 }

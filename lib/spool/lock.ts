@@ -12,6 +12,7 @@ import { resolve } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
 
 export interface Lock {
+  /** Harmless when called twice. */
   release(): Promise<void>
 }
 
@@ -31,7 +32,13 @@ export const lock = async (path: string): Promise<Lock> => {
         // Nothing is awaited between: two of this process may have come so far, where there is no flock.
         if (ours.has(resolve(path))) throw inUse(path, owner)
         ours.add(resolve(path))
-        const lock = { release: () => release(path, handle) }
+        let released: Promise<void> | undefined
+        const lock: Lock = {
+          release() {
+            released ??= release(path, handle)
+            return released
+          },
+        }
         await write(handle, owner).catch(async error => {
           await lock.release()
           throw error

@@ -6,7 +6,7 @@
  * to the disk, and read from there when its turn comes.
  */
 import { type DiskFile, isFull } from './disk.ts'
-import { hasRoom, partFile, refuseUsed, removeFolder } from './folder.ts'
+import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder } from './folder.ts'
 import type { Filling, UploadSpool } from './home.ts'
 import type { Opening } from './journal.ts'
 import type { Lock } from './lock.ts'
@@ -56,8 +56,7 @@ export class Overflow implements PartOwner, UploadSpool {
 
   async open({ assetId }: Opening): Promise<void> {
     const { disk, folder } = this.#options
-    await disk.makeFolder(folder)
-    this.#lock = await this.#options.lock(`${folder}/lock`)
+    this.#lock = await claimFolder(disk, folder, this.#options.lock)
     await refuseUsed(disk, folder, assetId)
   }
 
@@ -105,7 +104,7 @@ export class Overflow implements PartOwner, UploadSpool {
   async finish(): Promise<void> {
     try {
       await this.#settle()
-      await removeFolder(this.#options.disk, this.folder)
+      if (this.#lock) await removeFolder(this.#options.disk, this.folder, this.#lock)
     } catch (error) {
       this.#fail(error as Error)
     } finally {
@@ -118,7 +117,8 @@ export class Overflow implements PartOwner, UploadSpool {
     try {
       await this.#settle()
       for (const part of this.#parts) part.drop()
-      if (this.#count === 0 && this.#lock) await removeFolder(this.#options.disk, this.folder)
+      if (this.#count === 0 && this.#lock)
+        await removeFolder(this.#options.disk, this.folder, this.#lock)
     } finally {
       await this.#lock?.release()
     }

@@ -43,8 +43,7 @@ export const reopen = async (options: UnfinishedOptions): Promise<Reopened | und
     const found = await look(disk, folder)
     const recovery = recover({ folder, ...found })
     if (!recovery) {
-      await removeFolder(disk, folder)
-      await lock.release()
+      await removeFolder(disk, folder, lock)
       return undefined
     }
     const { reading, bytes } = found

@@ -21,7 +21,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { type Disk, type DiskFile, isFull } from './disk.ts'
-import { hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
+import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
 import type { BlockMemory, Filling, UploadSpool } from './home.ts'
 import { type Entry, Journal, type Opening, opening, type SourceFile } from './journal.ts'
 import type { Lock } from './lock.ts'
@@ -129,8 +129,7 @@ export class Spool implements PartOwner, UploadSpool {
    */
   async open(upload: Opening): Promise<void> {
     const { disk, folder } = this.#options
-    await disk.makeFolder(folder)
-    this.#lock = await this.#options.lock(`${folder}/lock`)
+    this.#lock = await claimFolder(disk, folder, this.#options.lock)
     await refuseUsed(disk, folder, upload.assetId)
     const reserve = await disk.open(`${folder}/reserve`)
     try {
@@ -239,7 +238,7 @@ export class Spool implements PartOwner, UploadSpool {
       this.#journal?.add({ t: 'done' })
       if (!this.#failure) await this.#journal?.sync()
       await this.#closeFiles()
-      await removeFolder(disk, folder)
+      if (this.#lock) await removeFolder(disk, folder, this.#lock)
     } catch (error) {
       onWarning('SPOOL_FAILED', error as Error)
     } finally {
@@ -260,7 +259,7 @@ export class Spool implements PartOwner, UploadSpool {
       await this.#closeFiles()
       const { disk, folder } = this.#options
       const isEmpty = this.#count === 0 && !this.#hasSource && this.#journal !== undefined
-      if (isEmpty) await removeFolder(disk, folder)
+      if (isEmpty && this.#lock) await removeFolder(disk, folder, this.#lock)
     } finally {
       await this.#lock?.release()
     }

@@ -125,7 +125,7 @@ export class Unfinished {
     }
     try {
       await this.#journal.close()
-      await removeFolder(this.#disk, this.folder)
+      await removeFolder(this.#disk, this.folder, this.#lock)
     } finally {
       await this.#lock.release()
     }
