@@ -38,7 +38,7 @@ export type ErrorCode =
   | 'ERR_STORAGE_REJECTED'
   /** Another process, or another upload, has the spool of this asset: see `spool`. */
   | 'ERR_SPOOL_IN_USE'
-  /** What lies in a spool is not what was written there. Nothing is deleted. */
+  /** What lies in a spool is not what was written there, or cannot be read. Nothing is deleted. */
   | 'ERR_SPOOL_DAMAGED'
   /** Bytes of a recording are in no spool any more: they were in memory alone. Nothing is deleted. */
   | 'ERR_SPOOL_INCOMPLETE'

@@ -2,12 +2,13 @@
  * A system whose calls fail, by strace: what the disk that is played in spool-faults cannot show.
  */
 import { execFile, spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { RECORDED, RECORDER, recorded } from './support/recorder.ts'
-import { sandboxFor, sha256 } from './support/sandboxes.ts'
+import { sandboxFor, sha256, until } from './support/sandboxes.ts'
 
 const MISSING =
   spawnSync('strace', ['-o', '/dev/null', 'true']).status !== 0 &&
@@ -16,7 +17,7 @@ const LENGTH = 700_000
 const SEED = 7
 
 /** A take in a process of which system calls fail, and what it said. */
-const takeUnder = (args: readonly string[], inject: string) =>
+const takeUnder = (args: readonly string[], inject: string, path?: string) =>
   new Promise<string>(resolve => {
     const strace = [
       '-f',
@@ -26,6 +27,7 @@ const takeUnder = (args: readonly string[], inject: string) =>
       `trace=${inject.split(':')[0]}`,
       '-e',
       `inject=${inject}`,
+      ...(path === undefined ? [] : ['-P', path]),
     ]
     const command = [...strace, process.execPath, '--import=tsx', RECORDER, ...args]
     // strace counts by thread: with one for the disk its counts are those of the process.
@@ -58,4 +60,24 @@ t.test('the upload is whole, and what failed is said once', { skip: MISSING }, a
     await asset.whenUploaded()
     t.equal(asset.sha256, sha256(recorded(SEED, 0, LENGTH)), inject)
   }
+})
+
+t.test('a file that cannot be read is named, and stays', { skip: MISSING }, async t => {
+  const sandbox = await sandboxFor(t, {}, RECORDED)
+  const asset = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
+  const dir = await mkdtemp(join(tmpdir(), 'strace-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  const file = join(dir, asset.id, '00004.part')
+  // Until memory has let go of all but the last parts.
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  const release = until(() => existsSync(join(dir, asset.id, '00009.part')), 'nine parts')
+  void release.then(() => sandbox.faults.clear())
+  const memory = 4 * 64 * 1024
+  const where = [sandbox.url, sandbox.token, dir]
+  const args = ['record', ...where, asset.id, `${SEED}`, `${LENGTH}`, `${memory}`]
+  const said = await takeUnder(args, 'pread64:error=EIO', file)
+  await release
+  t.match(said, /^ERR_SPOOL_DAMAGED .*00004\.part cannot be read at byte 0: EIO/m, said.slice(-900))
+  t.ok((await stat(file)).size > 0)
+  t.equal(asset.status, 'created')
 })

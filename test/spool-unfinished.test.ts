@@ -120,9 +120,36 @@ t.test('a file that is gone when it is to be sent is not made anew, empty', asyn
     const read = async () => {
       for await (const chunk of part.body()) void chunk
     }
-    await t.rejects(read(), { code: 'ENOENT' })
+    await t.rejects(read(), { code: 'ERR_SPOOL_DAMAGED', cause: { code: 'ENOENT' } })
     await part.ready
   }
-  t.match(damage, { code: 'ENOENT' })
+  t.match(damage, { code: 'ERR_SPOOL_DAMAGED', cause: { code: 'ENOENT' } })
   t.notOk(disk.files.has(`${FOLDER}/00001.part`))
+})
+
+t.test('nothing is read any more once it is closed', async t => {
+  const one = bytes(3_000_000)
+  const disk = diskWith([OPEN, part(1, one)], { 1: one })
+  let open = 0
+  let reads = 0
+  const { openToRead } = disk
+  disk.openToRead = async path => {
+    const file = await openToRead.call(disk, path)
+    open++
+    const read: typeof file.read = async (into, at) => {
+      reads++
+      return file.read(into, at)
+    }
+    return { ...file, read, close: async () => void open-- }
+  }
+  const unfinished = await openOn(disk)
+  await unfinished.end()
+  const { value } = await unfinished.parts(error => t.fail(error.message)).next()
+  t.equal(value?.number, 1, 'the last part, which is being looked at before it is registered')
+  await new Promise(setImmediate)
+  t.equal(open, 1)
+  reads = 0
+  await unfinished.close()
+  t.equal(open, 0)
+  t.ok(reads <= 1, 'and nobody waited for the rest of it')
 })

@@ -338,6 +338,68 @@ t.test(
   },
 )
 
+/** An upload in an outage: what it has is durable, and in memory no more, but for the last parts. */
+const onDisk = async (t: Teardown, durable = true) => {
+  const ground = await setUp(t)
+  const { sandbox, dir } = ground
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  const spool = { ...ground.spool, durable }
+  const { upload, asset, seen } = smallUpload(sandbox, { spool, memoryLimit: 4_000 })
+  const data = bytes(30_000)
+  for (let at = 0; at < data.length; at += 1_000) {
+    await new Promise(resolve => upload.write(data.subarray(at, at + 1_000), resolve))
+  }
+  if (durable) await until(() => upload.progress.bytesDurable === data.length)
+  return { sandbox, upload, asset, seen, data, file: join(dir, asset.id, '00009.part') }
+}
+
+t.test('what has rotted on the disk before it was sent is not sent', async t => {
+  for (const durable of [true, false]) {
+    const { sandbox, upload, asset, file, data } = await onDisk(t, durable)
+    const rotten = await readFile(file)
+    rotten.writeUInt8(rotten.readUInt8(123) ^ 4, 123)
+    await writeFile(file, rotten)
+    sandbox.faults.clear()
+    upload.end()
+    t.match(await endOf(upload), {
+      code: 'ERR_SPOOL_DAMAGED',
+      message: /damaged at byte 0: .*Nothing was deleted/,
+      partNumber: 9,
+      path: file,
+      offset: 0,
+    })
+    t.ok(rotten.equals(await readFile(file)), 'nothing was deleted')
+    t.equal(asset.status, 'created')
+    t.notOk(asset.parts.find(({ number }) => number === 9)?.stored)
+    t.ok(data.length > asset.storedBytes)
+  }
+})
+
+t.test('what was read wrong once is read again', async t => {
+  const { sandbox, upload, asset, file, data } = await onDisk(t)
+  const right = await readFile(file)
+  await writeFile(file, bytes(1_000))
+  upload.on('retry', ({ error }) => {
+    if (error.code === 'ERR_SPOOL_DAMAGED') void writeFile(file, right)
+  })
+  sandbox.faults.clear()
+  upload.end()
+  t.equal(await endOf(upload), undefined)
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
+})
+
+t.test('a disk that cannot be read is no outage, while the network has one', async t => {
+  const { upload, seen, file } = await onDisk(t)
+  await unlink(file)
+  await mkdir(file) // Can be opened, and gives an error for every read.
+  await until(() => seen.warning.length > 0, 'the warning')
+  t.match(seen.warning, [{ code: 'UPLOAD_FAILED', message: /EISDIR/ }])
+  upload.end()
+  const message = /00009\.part cannot be read at byte 0: EISDIR.*Nothing was deleted/
+  t.match(await endOf(upload), { code: 'ERR_SPOOL_DAMAGED', message, path: file, offset: 0 })
+})
+
 t.test('two cannot work on one spool', async t => {
   const { sandbox, dir, spool } = await setUp(t)
   sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })

@@ -103,8 +103,13 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
       const failure = new Failure(RULINGS.timeout, message, details, { isExcused: !!onCut })
       throw cut.isFinal ? failure.asFatal() : failure
     }
-    // What is ours is told as it is: a file that is followed was cut, say.
-    if (bodyFault instanceof RealtimeUploadError) throw bodyFault
+    if (bodyFault instanceof RealtimeUploadError) {
+      // Of a file that is followed and was cut: no other try betters that.
+      if (bodyFault.code === 'ERR_SOURCE_TRUNCATED') throw bodyFault
+      const { message, path, offset, cause } = bodyFault
+      const known = { ...details, path, offset, cause }
+      throw new Failure(RULINGS.unreadable, `${what}: ${message}`, known)
+    }
     const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
     const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''
     throw new Failure(ruling, `${what}: ${whose(error)}${describeCause(error)}${why}`, {

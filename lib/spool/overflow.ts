@@ -5,6 +5,7 @@
  * Parts go through memory as without a spool. Where it is full, the part that is sent last is written
  * to the disk, and read from there when its turn comes.
  */
+import { crc32 } from 'node:zlib'
 import { type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder } from './folder.ts'
 import type { Filling, UploadSpool } from './home.ts'
@@ -147,7 +148,9 @@ export class Overflow implements PartOwner, UploadSpool {
     let file: DiskFile | undefined
     try {
       file = await disk.open(part.path)
-      await file.write([...part.chunks(0, size)], 0)
+      const chunks = [...part.chunks(0, size)]
+      await file.write(chunks, 0)
+      part.crc = chunks.reduce((crc, chunk) => crc32(chunk, crc), 0)
     } catch (error) {
       await file?.close()
       file = undefined

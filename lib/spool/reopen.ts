@@ -7,8 +7,8 @@ import type { Disk, DiskFile } from './disk.ts'
 import { partFile, partNumberOf, removeFolder, useReserve } from './folder.ts'
 import { Journal, type Reading, readJournal } from './journal.ts'
 import type { Lock } from './lock.ts'
+import { readFrom } from './read-back.ts'
 import { damaged, type MarkedPart, type Recovery, recover, type WholePart } from './recover.ts'
-import { readFrom } from './spool-part.ts'
 
 export interface UnfinishedOptions {
   readonly folder: string

@@ -11,6 +11,7 @@
  */
 import type { Disk, DiskFile } from './disk.ts'
 import type { BlockMemory, Filling, Part, PartFacts } from './home.ts'
+import { checked, readFrom } from './read-back.ts'
 
 /** What a part tells its spool. */
 export interface PartOwner {
@@ -23,9 +24,6 @@ export interface PartOwner {
   onCut(part: SpoolPart): void
   onStored(part: SpoolPart): void
 }
-
-/** Bytes that are read from a file at once. */
-const READ_SIZE = 256 * 2 ** 10
 
 export interface SpoolPartOptions {
   readonly n: number
@@ -144,10 +142,17 @@ export class SpoolPart implements Filling {
   }
 
   async *#body(): AsyncGenerator<Uint8Array> {
-    const { disk, owner } = this.#options
-    if (!owner.maySendFromMemory(this)) this.giveSpare()
+    if (!this.#options.owner.maySendFromMemory(this)) this.giveSpare()
     // From here on its blocks stay as they are, until the attempt is over.
     this.isBeingSent = true
+    const { path, written: size, crc } = this
+    const isInMemory = this.#blocks.every(block => block !== undefined)
+    if (isInMemory) yield* this.chunks(0, this.filled)
+    else yield* checked(this.#pieces(), { path, size, crc })
+  }
+
+  /** From memory and from the file, in turns. */
+  async *#pieces(): AsyncGenerator<Uint8Array> {
     const end = this.filled
     for (let at = 0; at < end; ) {
       const first = Math.floor(at / this.#blockSize)
@@ -156,7 +161,7 @@ export class SpoolPart implements Filling {
       while (last < this.#blocks.length && (this.#blocks[last] !== undefined) === isHeld) last++
       const to = Math.min(end, last * this.#blockSize)
       if (isHeld) yield* this.chunks(at, to)
-      else yield* readFrom(disk, this.path, at, to)
+      else yield* readFrom(this.#options.disk, this.path, at, to)
       at = to
     }
   }
@@ -181,27 +186,5 @@ export class SpoolPart implements Filling {
     }
     if (blocks.length > 0) this.#options.memory.give(blocks)
     return blocks.length > 0
-  }
-}
-
-/** Bytes of a file. */
-export async function* readFrom(
-  disk: Disk,
-  path: string,
-  from: number,
-  end: number,
-): AsyncGenerator<Buffer> {
-  const file = await disk.openToRead(path)
-  try {
-    for (let at = from; at < end; ) {
-      // Its own memory each time: what was handed on may still be on its way through a socket.
-      const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, end - at))
-      const read = await file.read(buffer, at)
-      if (read < buffer.length) throw new Error(`${path} ends at byte ${at + read} of ${end}`)
-      yield buffer
-      at += read
-    }
-  } finally {
-    await file.close()
   }
 }

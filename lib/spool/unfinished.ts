@@ -2,15 +2,14 @@
  * An upload that was cut off and is open again: gives out its parts, and tidies as they are stored.
  */
 import { createHash } from 'node:crypto'
-import { crc32 } from 'node:zlib'
 import type { Disk } from './disk.ts'
 import { partFile, removeFolder } from './folder.ts'
 import type { Part } from './home.ts'
 import type { Journal, Opening } from './journal.ts'
 import type { Lock } from './lock.ts'
-import { damaged, incomplete, type Recovery, type WholePart } from './recover.ts'
+import { checked, readFrom } from './read-back.ts'
+import { incomplete, type Recovery, type WholePart } from './recover.ts'
 import { type Reopened, reopen, type UnfinishedOptions } from './reopen.ts'
-import { readFrom } from './spool-part.ts'
 
 export class Unfinished {
   readonly folder: string
@@ -22,6 +21,9 @@ export class Unfinished {
   /** Stored parts whose files are still there. */
   #stored: WholePart[] = []
   #tidying: Promise<void> | undefined
+  /** The last part is read, to see that it is what was written. Never rejects. */
+  #checking: Promise<void> | undefined
+  #isClosing = false
   /** The disk failed: nothing is written any more, for a sync that failed must not be repeated. */
   #failure: Error | undefined
 
@@ -89,7 +91,7 @@ export class Unfinished {
    * What is to be sent, in order. While the recording may go on its last part is held back, for it
    * cannot be known to be the final one or not.
    *
-   * @param onDamage a part is not what was written; nothing of it is sent to its end
+   * @param onDamage the last part is not what was written
    */
   async *parts(onDamage: (error: Error) => void): AsyncGenerator<Part> {
     const { integrity } = this.opening
@@ -103,8 +105,8 @@ export class Unfinished {
         fileSize: isLast ? this.#final?.total : undefined,
         md5: integrity && (await this.#md5(part)),
         // The total never changes after the final registration: first see that it can be sent.
-        ...(isLast && { ready: this.#check(part).catch(onDamage) }),
-        body: () => this.#body(part, onDamage),
+        ...(isLast && { ready: this.#checkLast(part, onDamage) }),
+        body: () => this.#body(part),
         release: stored => {
           if (stored) this.#isStored(part)
         },
@@ -133,7 +135,9 @@ export class Unfinished {
 
   /** Keeps what is not stored. */
   async close(): Promise<void> {
+    this.#isClosing = true
     try {
+      await this.#checking
       await this.#tidying
       await this.#journal.close()
     } finally {
@@ -141,28 +145,22 @@ export class Unfinished {
     }
   }
 
-  async *#body(part: WholePart, onDamage: (error: Error) => void): AsyncGenerator<Uint8Array> {
+  #body(part: WholePart): AsyncGenerator<Uint8Array> {
     const path = partFile(this.folder, part.n)
-    let crc = 0
-    let at = 0
-    for await (const chunk of readFrom(this.#disk, path, 0, part.size)) {
-      crc = crc32(chunk, crc)
-      at += chunk.length
-      if (at === part.size && crc !== part.crc) {
-        // Once more before that is believed.
-        await this.#check(part).catch(onDamage)
-        throw new Error(`${path} was not read as it was written`)
-      }
-      yield chunk
-    }
+    return checked(readFrom(this.#disk, path, 0, part.size), { path, ...part })
+  }
+
+  #checkLast(part: WholePart, onDamage: (error: Error) => void): Promise<void> {
+    // Once more before a damage is believed.
+    this.#checking = this.#check(part)
+      .catch(() => this.#check(part))
+      .catch(onDamage)
+    return this.#checking
   }
 
   /** @throws {RealtimeUploadError} `ERR_SPOOL_DAMAGED` */
-  async #check({ n, size, crc }: WholePart): Promise<void> {
-    const path = partFile(this.folder, n)
-    let sum = 0
-    for await (const chunk of readFrom(this.#disk, path, 0, size)) sum = crc32(chunk, sum)
-    if (sum !== crc) throw damaged(path, 0, `its ${size} bytes are not those that were written`)
+  async #check(part: WholePart): Promise<void> {
+    for await (const _ of this.#body(part)) if (this.#isClosing) return
   }
 
   async #md5({ n, size }: WholePart): Promise<string> {

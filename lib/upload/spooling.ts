@@ -70,7 +70,8 @@ export const notOpened = (folder: string, error: Error): Error => {
 
 /** As an upload fails whose recording lies in a spool: what to do next is said as well. */
 export const keptIn = (folder: string, error: Error): Error => {
-  if (!(error instanceof RealtimeUploadError)) return error
+  // Of a damage it says already which file has it, and nothing goes on before that is mended.
+  if (!(error instanceof RealtimeUploadError) || error.code === 'ERR_SPOOL_DAMAGED') return error
   const { code, message, cause, option, assetId, partNumber, statusCode, storageCode, attempts } =
     error
   const text = `${message}. The recording is kept in ${folder}: resumeUploads goes on with it`

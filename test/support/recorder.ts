@@ -1,7 +1,7 @@
 /**
  * A process that records into a spool, or resumes what one holds, until somebody kills it:
  *
- *   node --import tsx recorder.ts record|resume URL TOKEN DIR [ASSET SEED [LENGTH]]
+ *   node --import tsx recorder.ts record|resume URL TOKEN DIR [ASSET SEED [LENGTH [MEMORY]]]
  *
  * It says how many bytes it handed over, and how many of them were durable by then.
  */
@@ -35,12 +35,14 @@ const record = async (
   assetId: string,
   seed: number,
   length: number,
+  memoryLimit: number | undefined,
 ) => {
   const upload = new RealtimeUpload({
     client,
     assetId,
     filetype: 'video/mp4',
     spool: { dir, keepFree: 0, syncEvery: 50 },
+    memoryLimit,
     ...{ [LIMITS_DOOR]: RECORDED },
   })
   upload.on('warning', ({ code }) => process.stdout.write(`${code}\n`))
@@ -52,15 +54,23 @@ const record = async (
     await wait(2)
   }
   upload.end()
-  await finished(upload)
-  process.stdout.write('finished\n')
+  await finished(upload).catch(({ code, message }) => process.stdout.write(`${code} ${message}\n`))
+  if (upload.result) process.stdout.write('finished\n')
 }
 
 if (process.argv[1] === RECORDER) {
-  const [mode, baseUrl = '', token = '', dir = '', asset = '', seed, length] = process.argv.slice(2)
+  const [mode, baseUrl = '', token = '', dir = '', ...rest] = process.argv.slice(2)
+  const [asset = '', seed, length, memory] = rest
   const client = new FrameioClient({ token, baseUrl, ...{ [LIMITS_DOOR]: RECORDED } })
   if (mode === 'record') {
-    await record(client, dir, asset, Number(seed), Number(length ?? Infinity))
+    await record(
+      client,
+      dir,
+      asset,
+      Number(seed),
+      Number(length ?? Infinity),
+      memory === undefined ? undefined : Number(memory),
+    )
   }
   for await (const one of resumeUploads({ dir, client })) {
     process.stdout.write(`${'error' in one ? one.error.message : one.bytes}\n`)
