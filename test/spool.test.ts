@@ -2,6 +2,7 @@
  * The spool through the public API, on a real disk.
  */
 import {
+  cp,
   mkdir,
   mkdtemp,
   readdir,
@@ -18,6 +19,7 @@ import t from 'tap'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import {
   FrameioClient,
+  type FrameioClientOptions,
   type Resumed,
   type ResumedUpload,
   type ResumeOptions,
@@ -54,11 +56,16 @@ const setUp = async (t: Teardown) => {
   return { sandbox, dir, spool: { dir, keepFree: 0, syncEvery: 20 } }
 }
 
-const clientOf = (t: Teardown, sandbox: Sandbox): FrameioClient => {
+const clientOf = (
+  t: Teardown,
+  sandbox: Sandbox,
+  options: Partial<FrameioClientOptions> = {},
+): FrameioClient => {
   const client = new FrameioClient({
     token: sandbox.token,
     baseUrl: sandbox.url,
     retry: QUICK,
+    ...options,
     ...{ [LIMITS_DOOR]: SMALL },
   })
   t.teardown(() => client.close())
@@ -189,6 +196,68 @@ t.test('one that ended exactly with a part has that for its final one', async t 
   await asset.whenUploaded()
   t.equal(asset.sha256, sha256(data))
 })
+
+t.test('a last part that others once followed is no final one, where they are lost', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })
+  const { upload, asset } = smallUpload(sandbox, { spool: { ...spool, maxBytes: 2_000 } })
+  upload.write(bytes(2_500))
+  await until(() => asset.parts.length === 2, 'the second part to be registered')
+  // As it lies there when the process is killed.
+  const killed = join(dir, 'killed')
+  await cp(join(dir, asset.id), join(killed, asset.id), { recursive: true })
+  upload.destroy()
+  await endOf(upload)
+  sandbox.faults.clear()
+  const client = clientOf(t, sandbox)
+  for (const attempt of ['first', 'second']) {
+    const [one] = await resumeAll({ dir: killed, client })
+    t.match(
+      one,
+      {
+        assetId: asset.id,
+        error: {
+          code: 'ERR_SPOOL_INCOMPLETE',
+          message: /part 2 .* as the final one .*others follow.*from byte 2000 on.*stays/,
+          partNumber: 3,
+          from: 2_000,
+          cause: { code: 'ERR_REQUEST_REJECTED' },
+        },
+      },
+      attempt,
+    )
+  }
+  t.equal(asset.status, 'created')
+  t.ok((await readdir(join(killed, asset.id))).includes('00002.part'), 'and it stays')
+})
+
+t.test(
+  'where all had arrived and is refused now, the asset is asked; a device says it may not',
+  async t => {
+    for (const device of [undefined, { clientVersion: '1.0.0' }]) {
+      const { sandbox, dir, spool } = await setUp(t)
+      sandbox.faults.add({ on: 'put', times: Infinity, do: { loseAnswer: true } })
+      const { upload, asset } = smallUpload(sandbox, { spool, device })
+      upload.end(bytes(3_500))
+      t.match(await endOf(upload), { code: 'ERR_NETWORK' })
+      await asset.whenUploaded()
+      sandbox.faults.clear()
+      sandbox.faults.add({ on: 'register', times: Infinity, do: { status: 400 } })
+      const client = clientOf(t, sandbox, { device })
+      const [one] = await resumeAll({ dir, client })
+      if (!device) {
+        t.match(one, { assetId: asset.id, bytes: 3_500, parts: 4 })
+        t.strictSame(await readdir(dir), [])
+        continue
+      }
+      const path = join(dir, asset.id)
+      const message =
+        /400.*a device may not read assets.*kept in .*look at the asset.*remove the folder/
+      t.match(one, { error: { code: 'ERR_REQUEST_REJECTED', statusCode: 400, message, path } })
+      t.ok((await readdir(path)).includes('00004.part'))
+    }
+  },
+)
 
 t.test("with 'keep' what can be sent is sent, and the recording stays open", async t => {
   const { asset, data, client, dir } = await cutOff(t, 5_500)

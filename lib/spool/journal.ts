@@ -59,8 +59,16 @@ export type Entry =
   | { readonly t: 'mem'; readonly n: number; readonly size: number }
   /** Part `n` is complete in its file. A second one replaces the first. */
   | { readonly t: 'part'; readonly n: number; readonly size: number; readonly crc: number }
-  /** The stream has ended: nothing changes the number of parts or of bytes any more. */
-  | { readonly t: 'final'; readonly parts: number; readonly total: number }
+  /**
+   * The stream has ended: nothing changes the number of parts or of bytes any more. `isGuess`: it was cut
+   * off behind a whole part, which may be registered already, as one that others follow.
+   */
+  | {
+      readonly t: 'final'
+      readonly parts: number
+      readonly total: number
+      readonly isGuess?: true | undefined
+    }
   /** S3 has part `n`; with its CRC where it is a range of a file, which may be changed later. */
   | {
       readonly t: 'stored'

@@ -20,6 +20,7 @@ export interface MarkedPart {
 }
 
 export type Mark = Extract<Entry, { t: 'mark' }>
+export type Final = Extract<Entry, { t: 'final' }>
 
 export interface Recovery {
   readonly opening: Opening
@@ -33,7 +34,7 @@ export interface Recovery {
   readonly cut: { readonly parts: number; readonly bytes: number }
   /** Those behind, in order, without a gap: their files tell how far they hold. */
   readonly marked: readonly MarkedPart[]
-  readonly final: { readonly parts: number; readonly total: number } | undefined
+  readonly final: Final | undefined
 }
 
 /** What lies in the folder: its journal, and the sizes of its part files by number. */
@@ -101,7 +102,7 @@ const read = (entries: readonly Entry[]) => {
   const stored = new Map<number, number>()
   const memory = new Map<number, number>()
   const marks = new Map<number, Mark[]>()
-  let final: Extract<Entry, { t: 'final' }> | undefined
+  let final: Final | undefined
   let last = 0
   for (const entry of entries) {
     if (entry.t === 'part') parts.set(entry.n, entry)

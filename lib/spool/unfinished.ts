@@ -70,6 +70,11 @@ export class Unfinished {
     return this.#recovery.final !== undefined
   }
 
+  /** May Frame.io have the last part as one that others follow? */
+  get isLastUncertain(): boolean {
+    return this.#final?.isGuess ?? false
+  }
+
   /**
    * What is here is the recording.
    *
@@ -82,9 +87,12 @@ export class Unfinished {
     // to be done, and the asset would stay open for ever.
     const isLastStored = this.#recovery.send.at(-1)?.n !== parts
     if (isLastStored) throw incomplete(this.opening.assetId, parts + 1, total, undefined)
-    this.#journal.add({ t: 'final', parts, total })
+    // One that is known by its marks alone was never registered.
+    const isGuess = this.#recovery.marked.every(({ n }) => n !== parts) || undefined
+    const final = { t: 'final', parts, total, isGuess } as const
+    this.#journal.add(final)
     await this.#journal.sync()
-    this.#final = { parts, total }
+    this.#final = final
   }
 
   /**

@@ -26,6 +26,7 @@ import { Unfinished } from '../spool/unfinished.ts'
 import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
 import { type RealtimeUploadOptions, resolveUploadOptions } from './options.ts'
+import { isThereAlready } from './refused.ts'
 import { noCounts, Transfer } from './transfer.ts'
 
 export interface ResumeOptions {
@@ -132,7 +133,7 @@ const resume = async (folder: string, settings: Settings): Promise<Resumed> => {
     const { bytes, parts } = unfinished.whole
     if (!unfinished.isDone && bytes > 0) {
       await send(unfinished, settings).catch(async error => {
-        if (!(await isThere(unfinished, client, error))) throw error
+        await isThereAlready(unfinished, client, error)
       })
     }
     isOver = unfinished.hasEnded || bytes === 0
@@ -226,15 +227,4 @@ const send = async (
     await transfer.stop(failure ?? new AbortError('over'))
     events.emit('close')
   }
-}
-
-/** Everything may have arrived before the cut: then Frame.io refuses to register it again. */
-const isThere = async (
-  { hadEnded, opening }: Unfinished,
-  client: FrameioClient,
-  error: unknown,
-): Promise<boolean> => {
-  const isRefused = error instanceof RealtimeUploadError && error.code === 'ERR_REQUEST_REJECTED'
-  if (!isRefused || !hadEnded || opening.device !== undefined) return false
-  return (await client.getAsset(opening.assetId)).upload_completed_at != null
 }
