@@ -23,11 +23,11 @@ import { realDisk } from '../spool/disk.ts'
 import { isOurs } from '../spool/folder.ts'
 import { lock } from '../spool/lock.ts'
 import { Unfinished } from '../spool/unfinished.ts'
-import { tell } from './diagnostics.ts'
-import type { EventMap, Progress, UploadResult } from './events.ts'
-import { type RealtimeUploadOptions, resolveUploadOptions } from './options.ts'
+import { tell } from '../upload/diagnostics.ts'
+import type { EventMap, Progress, UploadResult } from '../upload/events.ts'
+import { type RealtimeUploadOptions, resolveUploadOptions } from '../upload/options.ts'
+import { noCounts, Transfer } from '../upload/transfer.ts'
 import { isThereAlready } from './refused.ts'
-import { noCounts, Transfer } from './transfer.ts'
 
 export interface ResumeOptions {
   /** The folder that `spool.dir` was. */
