@@ -1,12 +1,29 @@
 /**
  * Files that are uploaded while another program writes them, through the public API.
  */
-import { type FileHandle, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import {
+  type FileHandle,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { type FollowOptions, type RealtimeUploadOptions, uploadFrom } from '../lib/index.ts'
-import type { SandboxAsset } from '../lib/sandbox/index.ts'
+import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
+import {
+  type FollowOptions,
+  FrameioClient,
+  type RealtimeUploadOptions,
+  type Resumed,
+  resumeUploads,
+  uploadFrom,
+} from '../lib/index.ts'
+import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import { bytes, SMALL, sandboxFor, sha256, smallUpload, until } from './support/sandboxes.ts'
 
 interface Teardown {
@@ -28,6 +45,12 @@ const setUp = async (t: Teardown, options: Partial<RealtimeUploadOptions> = {}) 
   const follow = { headroom: 0, ended: ending.signal }
   const numbers = () => more.seen.part.map(({ number }) => number)
   return { ...more, sandbox, path, file, ending, follow, changed, numbers }
+}
+
+const clientOf = (t: Teardown, { token, url: baseUrl }: Sandbox): FrameioClient => {
+  const client = new FrameioClient({ token, baseUrl, ...{ [LIMITS_DOOR]: SMALL } })
+  t.teardown(() => client.close())
+  return client
 }
 
 /** What Frame.io has, once it is put together. */
@@ -219,3 +242,55 @@ t.test('an upload that is destroyed leaves neither timer nor descriptor', async 
   upload.destroy(new Error('enough'))
   await t.rejects(following, { message: 'enough' })
 })
+
+t.test('an upload that was cut off goes on from its journal', async t => {
+  const setting = await setUp(t)
+  const { sandbox, path, file, follow, ending } = setting
+  const spool = { dir: join(path, '../spool'), keepFree: 0, syncEvery: 10 }
+  const { asset, upload, seen } = smallUpload(sandbox, { spool })
+  const following = uploadFrom({ file: path, follow }, upload)
+  await append(file, bytes(4_500))
+  await until(() => seen.part.length === 3)
+  t.equal(upload.progress.bytesDurable, 3_000)
+  upload.destroy(new Error('cut off'))
+  await t.rejects(following, { message: 'cut off' })
+  const folder = join(spool.dir, asset.id)
+  t.strictSame((await readdir(folder)).sort(), ['journal', 'lock', 'reserve'], 'the journal alone')
+
+  // Meanwhile it grew, and a part that was stored has other bytes.
+  await append(file, bytes(3_000))
+  await file.write(Buffer.from('index'), 0, 5, 2_100)
+  ending.abort()
+  const client = clientOf(t, sandbox)
+  const all: Resumed[] = []
+  for await (const one of resumeUploads({ dir: spool.dir, client, follow })) all.push(one)
+  t.strictSame(all, [{ assetId: asset.id, bytes: 7_500, parts: 8 }])
+  t.equal(await hashOf(asset), sha256(await readFile(path)))
+  const puts = asset.parts.map(({ puts }) => puts)
+  t.strictSame(
+    puts,
+    [1, 1, 2, 1, 1, 1, 1, 1],
+    'what was stored, and is the same, is not sent again',
+  )
+  t.strictSame(await readdir(spool.dir), [])
+})
+
+t.test(
+  'a file that is gone when it is resumed is a clear error, and the journal stays',
+  async t => {
+    const { sandbox, path, file, follow } = await setUp(t)
+    const spool = { dir: join(path, '../spool'), keepFree: 0, syncEvery: 10 }
+    const { asset, upload, seen } = smallUpload(sandbox, { spool })
+    const following = uploadFrom({ file: path, follow }, upload)
+    await append(file, bytes(4_500))
+    await until(() => seen.part.length === 3)
+    upload.destroy(new Error('cut off'))
+    await t.rejects(following)
+    await rm(path)
+    const client = clientOf(t, sandbox)
+    const all: Resumed[] = []
+    for await (const one of resumeUploads({ dir: spool.dir, client })) all.push(one)
+    t.match(all, [{ assetId: asset.id, error: { code: 'ERR_SOURCE_FAILED', path } }])
+    t.strictSame(await readdir(spool.dir), [asset.id])
+  },
+)

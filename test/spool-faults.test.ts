@@ -4,12 +4,13 @@
 import t from 'tap'
 import type { Part } from '../lib/spool/home.ts'
 import { Spool, type SpoolOptions } from '../lib/spool/spool.ts'
-import { Unfinished } from '../lib/spool/unfinished.ts'
+import type { Unfinished } from '../lib/spool/unfinished.ts'
 import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
 import { Splitter } from '../lib/upload/splitter.ts'
 import { LyingDisk } from './support/lying-disk.ts'
 import { bytes } from './support/sandboxes.ts'
 import { within } from './support/servers.ts'
+import { openUnfinished } from './support/unfinished.ts'
 
 const lock = async () => ({ release: async () => {} })
 
@@ -121,7 +122,7 @@ t.test('what went up from memory after a fault does not pass for a shorter recor
     })
     if (warnings.length === 0) continue
     // Killed when all was sent.
-    const opened = await Unfinished.open({ folder: '/spool/asset', disk: disk.after(calls), lock })
+    const opened = await openUnfinished({ folder: '/spool/asset', disk: disk.after(calls), lock })
       .then(async unfinished => unfinished?.end().then(() => unfinished.whole.bytes))
       .catch(error => error.code)
     t.ok([data.length, 'ERR_SPOOL_INCOMPLETE'].includes(opened), `${nth}: ${opened}`)
@@ -156,7 +157,7 @@ t.test('what had gone through memory goes to the disk when the upload is given u
     },
   })
   await spool
-  const found = (await Unfinished.open({
+  const found = (await openUnfinished({
     folder: '/spool/asset',
     disk: LyingDisk.of(disk.files),
     lock,

@@ -4,9 +4,10 @@
 import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { type Entry, lineOf, opening } from '../lib/spool/journal.ts'
-import { Unfinished } from '../lib/spool/unfinished.ts'
+import type { Unfinished } from '../lib/spool/unfinished.ts'
 import { LyingDisk } from './support/lying-disk.ts'
 import { bytes } from './support/sandboxes.ts'
+import { openUnfinished } from './support/unfinished.ts'
 
 const FOLDER = '/spool/asset'
 const OPEN = opening({
@@ -47,7 +48,7 @@ const countedLock = () => {
 }
 
 const openOn = async (disk: LyingDisk, lock = countedLock()): Promise<Unfinished> =>
-  (await Unfinished.open({ folder: FOLDER, disk, lock: lock.take })) as Unfinished
+  (await openUnfinished({ folder: FOLDER, disk, lock: lock.take })) as Unfinished
 
 const sendAll = async (unfinished: Unfinished): Promise<void> => {
   for await (const part of unfinished.parts(error => t.fail(error.message))) {

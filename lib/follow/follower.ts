@@ -115,7 +115,8 @@ export class Follower implements Bringer {
     const { opened, spool } = this.#inside
     const { path, id } = this.#file
     await this.#unlessClosed(opened)
-    await spool?.follow({ path, dev: String(id.dev), ino: String(id.ino) })
+    const isFinished = this.#follow === undefined
+    await spool?.follow({ path, dev: String(id.dev), ino: String(id.ino), isFinished })
     const end = await this.#untilOver()
     this.#isOver = true
     if (end.isUnfinished) this.#inside.emit('warning', unfinished(path))

@@ -68,28 +68,31 @@ const IDLE = number('a number of ms from 1,000 to one day', 1_000, 86_400_000)
 export const checkFile = (source: { readonly [K in keyof FileSource]?: unknown }): void => {
   refuseUnknown('source.', source, ['file', 'follow'])
   take('source.file', source.file, PATH)
-  resolveFollow(source.follow)
+  resolveFollow('source.follow', source.follow)
 }
 
 /** Complete options; undefined where the file is finished. */
-export const resolveFollow = (follow: unknown): ResolvedFollowOptions | undefined => {
+export const resolveFollow = (
+  option: string,
+  follow: unknown,
+): ResolvedFollowOptions | undefined => {
   if (follow === undefined || follow === false) return undefined
   if (typeof follow !== 'boolean' && (typeof follow !== 'object' || follow === null)) {
-    throw invalid('source.follow', follow, 'true, false or an object such as { idle: 60_000 }')
+    throw invalid(option, follow, 'true, false or an object such as { idle: 60_000 }')
   }
   const given: { readonly [K in keyof FollowOptions]?: unknown } =
-    follow === true ? {} : object('source.follow', follow)
+    follow === true ? {} : object(option, follow)
   const known = ['idle', 'headroom', 'appear', 'verify', 'ended']
-  refuseUnknown('source.follow.', given, known)
+  refuseUnknown(`${option}.`, given, known)
   const { idle, headroom = 8 * 2 ** 20, appear = 60_000, verify = 'auto', ended } = given
   const bytes = integer(0, Number.MAX_SAFE_INTEGER, 'bytes')
   const patience = number('a number of ms, 0 or more, or Infinity', 0, Number.POSITIVE_INFINITY)
   return {
-    idle: takeIfGiven('source.follow.idle', idle, IDLE),
-    headroom: take('source.follow.headroom', headroom, bytes),
-    appear: take('source.follow.appear', appear, patience),
-    verify: take('source.follow.verify', verify, oneOf<Verify>('auto', 'all', 'none')),
-    ended: takeIfGiven('source.follow.ended', ended, abortSignal),
+    idle: takeIfGiven(`${option}.idle`, idle, IDLE),
+    headroom: take(`${option}.headroom`, headroom, bytes),
+    appear: take(`${option}.appear`, appear, patience),
+    verify: take(`${option}.verify`, verify, oneOf<Verify>('auto', 'all', 'none')),
+    ended: takeIfGiven(`${option}.ended`, ended, abortSignal),
   }
 }
 

@@ -17,7 +17,7 @@ export interface FileFlow {
 }
 
 export const openFile = (source: FileSource, upload: RealtimeUpload): FileFlow => {
-  const follow = resolveFollow(source.follow)
+  const follow = resolveFollow('source.follow', source.follow)
   const cancelling = new AbortController()
   let follower: Follower | undefined
   const run = async () => {

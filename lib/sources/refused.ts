@@ -6,13 +6,19 @@ import { AbortError, RealtimeUploadError } from '../errors.ts'
 import type { FrameioClient } from '../frameio/client.ts'
 import type { Unfinished } from '../spool/unfinished.ts'
 
+/** What is known of an upload that was cut off. */
+export type CutOff = Pick<
+  Unfinished,
+  'folder' | 'opening' | 'hasEnded' | 'hadEnded' | 'isLastUncertain' | 'whole'
+>
+
 /**
  * Whether all of it is there, so that the upload is done.
  *
  * @throws {RealtimeUploadError} what the resume failed with, in other words where more is known
  */
 export const isThereAlready = async (
-  unfinished: Unfinished,
+  unfinished: CutOff,
   client: FrameioClient,
   error: unknown,
 ): Promise<boolean> => {
@@ -37,7 +43,7 @@ export const isThereAlready = async (
 
 /** Why the last part is no final one: what came behind it was in memory alone. */
 const withoutEnd = (
-  { opening: { assetId }, whole: { parts, bytes } }: Unfinished,
+  { opening: { assetId }, whole: { parts, bytes } }: CutOff,
   cause: RealtimeUploadError,
 ): RealtimeUploadError => {
   const text = `Frame.io refuses part ${parts} of asset ${assetId} as the final one (${cause.message}): it has it as one that others follow, and what followed, from byte ${bytes} on, was in memory alone. What is there stays.`
@@ -46,7 +52,7 @@ const withoutEnd = (
 }
 
 const unknown = (
-  { folder }: Unfinished,
+  { folder }: CutOff,
   { code, message, assetId, partNumber, statusCode, attempts, cause }: RealtimeUploadError,
   unasked: string,
 ): RealtimeUploadError => {

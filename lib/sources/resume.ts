@@ -1,7 +1,6 @@
 /**
  * Uploads that were cut off, finished: the parts that lie in a spool go the way of any other.
  */
-import { EventEmitter } from 'node:events'
 import { basename, join } from 'node:path'
 import {
   abortSignal,
@@ -15,19 +14,21 @@ import {
   text,
 } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
+import { type FollowOptions, type ResolvedFollowOptions, resolveFollow } from '../follow/options.ts'
 import { apiOf, FrameioClient } from '../frameio/client.ts'
 import { CONCURRENCY } from '../frameio/options.ts'
-import { LIMITS_DOOR } from '../frameio/protocol.ts'
-import { followSignal } from '../net/signals.ts'
 import { realDisk } from '../spool/disk.ts'
 import { isOurs } from '../spool/folder.ts'
+import { Followed } from '../spool/followed.ts'
+import type { Opening } from '../spool/journal.ts'
 import { lock } from '../spool/lock.ts'
+import { reopen } from '../spool/reopen.ts'
 import { Unfinished } from '../spool/unfinished.ts'
 import { tell } from '../upload/diagnostics.ts'
-import type { EventMap, Progress, UploadResult } from '../upload/events.ts'
-import { type RealtimeUploadOptions, resolveUploadOptions } from '../upload/options.ts'
-import { noCounts, Transfer } from '../upload/transfer.ts'
-import { isThereAlready } from './refused.ts'
+import type { UploadResult } from '../upload/events.ts'
+import { followOn } from './follow-on.ts'
+import { type GoOnSettings, goOn, type ResumedUpload } from './go-on.ts'
+import { type CutOff, isThereAlready } from './refused.ts'
 
 export interface ResumeOptions {
   /** The folder that `spool.dir` was. */
@@ -41,6 +42,11 @@ export interface ResumeOptions {
   readonly onInterrupted?: 'finalise' | 'keep' | undefined
   /** PUTs in flight at once: 1..1000. Default 4. */
   readonly concurrency?: number | undefined
+  /**
+   * How files that were followed are followed on; `idle` counts from their last change. Default: as
+   * `follow: true`, and a file that is gone fails at once.
+   */
+  readonly follow?: FollowOptions | undefined
   /** Told of each upload before its first byte is sent, to follow it. */
   readonly onUpload?: ((upload: ResumedUpload) => void) | undefined
   /** Stops after what is under way: that and the rest stay in the spool. */
@@ -49,15 +55,6 @@ export interface ResumeOptions {
 
 /** An upload that was resumed and is over; or that could not be. */
 export type Resumed = UploadResult | { readonly assetId: string; readonly error: Error }
-
-/** An upload that goes on. */
-export interface ResumedUpload {
-  readonly assetId: string
-  /** A snapshot of where the upload stands. */
-  readonly progress: Progress
-  /** Of the events of a `RealtimeUpload` there are `part`, `retry` and `close`. */
-  on<E extends keyof EventMap>(event: E, listener: (...args: EventMap[E]) => void): ResumedUpload
-}
 
 /**
  * Finishes every upload that a spool holds, one after the other. One that fails does not keep the next
@@ -74,24 +71,27 @@ export interface ResumedUpload {
  */
 export const resumeUploads = (options: ResumeOptions): AsyncGenerator<Resumed> => {
   object('options', options)
-  const known = ['dir', 'client', 'onInterrupted', 'concurrency', 'onUpload', 'signal']
+  const known = ['dir', 'client', 'onInterrupted', 'follow', 'concurrency', 'onUpload', 'signal']
   refuseUnknown('', options, known)
-  const { dir, client, onInterrupted = 'finalise', concurrency, onUpload, signal } = options
+  const { dir, client, onInterrupted = 'finalise', follow, concurrency, onUpload, signal } = options
   take('dir', dir, text('the path of a folder', /./))
   take('client', client, CLIENT)
   take('onInterrupted', onInterrupted, oneOf('finalise', 'keep'))
   takeIfGiven('concurrency', concurrency, CONCURRENCY)
   takeIfGiven('onUpload', onUpload, aFunction)
   takeIfGiven('signal', signal, abortSignal)
+  const followed = resolveFollow('follow', { appear: 0, ...object('follow', follow ?? {}) })
   const told = onUpload ?? (() => {})
-  return resumeAll({ dir, client, onInterrupted, concurrency, onUpload: told, signal })
+  const chosen = { concurrency, onUpload: told, signal }
+  return resumeAll({ dir, client, onInterrupted, followed, ...chosen })
 }
 
 const CLIENT = rule<FrameioClient>('a FrameioClient', v => v instanceof FrameioClient)
 
-interface Settings extends ResumeOptions {
+interface Settings extends GoOnSettings {
+  readonly dir: string
   readonly onInterrupted: 'finalise' | 'keep'
-  readonly onUpload: (upload: ResumedUpload) => void
+  readonly followed: ResolvedFollowOptions | undefined
 }
 
 async function* resumeAll(settings: Settings): AsyncGenerator<Resumed> {
@@ -122,9 +122,16 @@ const asOurs = (folder: string, error: Error): Error => {
 }
 
 const resume = async (folder: string, settings: Settings): Promise<Resumed> => {
+  const reopened = await reopen({ folder, disk: realDisk, lock })
+  if (!reopened) return { assetId: basename(folder), bytes: 0, parts: 0 }
+  const { followed } = reopened.recovery
+  return followed
+    ? resumeFollowed(new Followed(reopened, followed), settings)
+    : resumeSpooled(new Unfinished(reopened), settings)
+}
+
+const resumeSpooled = async (unfinished: Unfinished, settings: Settings): Promise<Resumed> => {
   const { client, onInterrupted } = settings
-  const unfinished = await Unfinished.open({ folder, disk: realDisk, lock })
-  if (!unfinished) return { assetId: basename(folder), bytes: 0, parts: 0 }
   let isOver = false
   try {
     const { opening } = unfinished
@@ -143,8 +150,54 @@ const resume = async (folder: string, settings: Settings): Promise<Resumed> => {
   }
 }
 
+const send = (unfinished: Unfinished, settings: Settings): Promise<void> => {
+  const { opening, stored, whole } = unfinished
+  const progress = () => ({ bytesReceived: whole.bytes, bytesDurable: whole.bytes })
+  return goOn({ opening, stored, progress, settings }, async ({ transfer, fail, signal }) => {
+    tell('frameio-realtime-upload:resumed', () => ({
+      assetId: opening.assetId,
+      bytes: whole.bytes - stored.bytes,
+      parts: whole.parts - stored.parts,
+    }))
+    for await (const part of unfinished.parts(fail)) {
+      if (signal.aborted) break // What is left need not be read for its sum.
+      transfer.admit(part)
+    }
+    await transfer.allStored()
+  })
+}
+
+/** As far as the file has come, or is still to come. */
+const resumeFollowed = async (followed: Followed, settings: Settings): Promise<Resumed> => {
+  let isOver = false
+  try {
+    const { opening, final, isDone } = followed
+    checkClient(opening, settings.client)
+    const { parts, total: bytes } = final ?? { parts: 0, total: 0 }
+    let whole = { bytes, parts }
+    if (!isDone) {
+      whole = await followOn(followed, settings).catch(async error => {
+        await isThereAlready(asCutOff(followed), settings.client, error)
+        return whole
+      })
+    }
+    isOver = true
+    return { assetId: opening.assetId, ...whole }
+  } finally {
+    await (isOver ? followed.finish() : followed.close())
+  }
+}
+
+const asCutOff = ({ folder, opening, final }: Followed): CutOff => ({
+  ...{ folder, opening },
+  hasEnded: final !== undefined,
+  hadEnded: final !== undefined,
+  isLastUncertain: false,
+  whole: { parts: final?.parts ?? 0, bytes: final?.total ?? 0 },
+})
+
 /** The origin in a journal is compared, and never used: else who can write there gets the token. */
-const checkClient = ({ origin, device }: Unfinished['opening'], client: FrameioClient): void => {
+const checkClient = ({ origin, device }: Opening, client: FrameioClient): void => {
   const { options } = apiOf(client)
   if (options.baseUrl.origin !== origin) {
     const message = `client must be one for ${origin}, where the upload began; received one for ${options.baseUrl.origin}`
@@ -153,78 +206,5 @@ const checkClient = ({ origin, device }: Unfinished['opening'], client: FrameioC
   if ((options.device === undefined) !== (device === undefined)) {
     const message = `client must have ${device === undefined ? 'no device' : 'a device'}, as the upload began`
     throw new RealtimeUploadError('ERR_INVALID_OPTION', message, { option: 'client' })
-  }
-}
-
-const send = async (
-  unfinished: Unfinished,
-  { client, concurrency, onUpload, signal }: Settings,
-): Promise<void> => {
-  const { opening, stored, whole } = unfinished
-  const { assetId, filetype, assetName, partSize } = opening
-  const { limits } = apiOf(client).options
-  const facts = { client, assetId, filetype, assetName, partSize, concurrency }
-  const resolved = resolveUploadOptions({
-    ...facts,
-    [LIMITS_DOOR]: limits,
-  } as RealtimeUploadOptions)
-  let failure: Error | undefined
-  const events = new EventEmitter()
-  const upload: ResumedUpload = {
-    assetId,
-    get progress() {
-      const { bytesUploaded, ...counts } = transfer.counts
-      const bytesBuffered = whole.bytes - bytesUploaded
-      return {
-        bytesReceived: whole.bytes,
-        bytesUploaded,
-        bytesBuffered,
-        ...counts,
-        bytesSpooled: bytesBuffered,
-        bytesDurable: whole.bytes,
-      }
-    },
-    on(event, listener) {
-      events.on(event, listener)
-      return upload
-    },
-  }
-  const transfer: Transfer = new Transfer(
-    resolved,
-    {
-      onStored: ({ number, size }, { attempts }) => events.emit('part', { number, size, attempts }),
-      onRetry: info => events.emit('retry', info),
-      onFailure: error => {
-        failure ??= error as Error
-      },
-    },
-    { ...noCounts(), bytesUploaded: stored.bytes, partsUploaded: stored.parts },
-  )
-  const fail = (error: Error) => {
-    failure ??= error
-    void transfer.stop(error)
-  }
-  const abort = (reason: unknown) => fail(new AbortError(reason))
-  const unfollow = signal ? followSignal(signal, abort) : () => {}
-  try {
-    if (signal?.aborted) throw new AbortError(signal.reason)
-    const waiting = {
-      assetId,
-      bytes: whole.bytes - stored.bytes,
-      parts: whole.parts - stored.parts,
-    }
-    tell('frameio-realtime-upload:resumed', () => waiting)
-    onUpload(upload)
-    for await (const part of unfinished.parts(fail)) {
-      if (failure) break // What is left need not be read for its sum.
-      transfer.admit(part)
-    }
-    await transfer.allStored()
-  } catch (error) {
-    throw failure ?? error
-  } finally {
-    unfollow()
-    await transfer.stop(failure ?? new AbortError('over'))
-    events.emit('close')
   }
 }

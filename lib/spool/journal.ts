@@ -39,6 +39,8 @@ export interface SourceFile {
   /** Its device and its number there: whether it is the same file the sums of its parts decide. */
   readonly dev: string
   readonly ino: string
+  /** It does not grow. */
+  readonly isFinished: boolean
 }
 
 export type Entry =

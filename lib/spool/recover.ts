@@ -4,7 +4,7 @@
  */
 import { RealtimeUploadError } from '../errors.ts'
 import { partFile } from './folder.ts'
-import type { Entry, Opening, Reading } from './journal.ts'
+import type { Entry, Opening, Reading, SourceFile } from './journal.ts'
 
 /** A part that lies whole in its file. */
 export interface WholePart {
@@ -22,8 +22,16 @@ export interface MarkedPart {
 export type Mark = Extract<Entry, { t: 'mark' }>
 export type Final = Extract<Entry, { t: 'final' }>
 
+/** A file whose ranges are the parts, and what S3 has of it. */
+export interface FollowedFile {
+  readonly source: SourceFile
+  readonly stored: ReadonlyMap<number, { readonly size: number; readonly crc: number }>
+}
+
 export interface Recovery {
   readonly opening: Opening
+  /** The parts are ranges of a file, and none lies here. */
+  readonly followed: FollowedFile | undefined
   /** All is stored: the folder is only to be removed. */
   readonly isDone: boolean
   /** Parts that S3 has, and their bytes. */
@@ -61,6 +69,8 @@ export const recover = ({ folder, reading, files }: Found): Recovery | undefined
     throw damaged(journal, 0, 'it does not begin with the opening of an upload')
   }
   const { t: _, version, ...opening } = open
+  const source = entries.find(entry => entry.t === 'source')
+  if (source) return recoverFollowed(opening, source, entries)
   const known = read(entries)
   const { final } = known
   const send: WholePart[] = []
@@ -94,7 +104,32 @@ export const recover = ({ folder, reading, files }: Found): Recovery | undefined
     const marks = [...(known.marks.get(n) ?? [])].sort((one, other) => one.at - other.at)
     marked.push({ n, marks })
   }
-  return { opening, isDone, stored, send, cut, marked, final }
+  return { opening, followed: undefined, isDone, stored, send, cut, marked, final }
+}
+
+/** Nothing of it lies here: what S3 has, and what the file has become, decides. */
+const recoverFollowed = (
+  opening: Opening,
+  { path, dev, ino, isFinished }: SourceFile,
+  entries: readonly Entry[],
+): Recovery => {
+  const stored = new Map<number, { readonly size: number; readonly crc: number }>()
+  for (const entry of entries) {
+    if (entry.t !== 'stored') continue
+    stored.set(entry.n, { size: entry.size, crc: entry.crc as number })
+  }
+  const bytes = [...stored.values()].reduce((sum, { size }) => sum + size, 0)
+  const sum = { parts: stored.size, bytes }
+  return {
+    opening,
+    followed: { source: { path, dev, ino, isFinished }, stored },
+    isDone: entries.some(({ t }) => t === 'done'),
+    stored: sum,
+    send: [],
+    cut: sum,
+    marked: [],
+    final: entries.find(entry => entry.t === 'final'),
+  }
 }
 
 const read = (entries: readonly Entry[]) => {

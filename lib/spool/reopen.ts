@@ -10,7 +10,7 @@ import type { Lock } from './lock.ts'
 import { readFrom } from './read-back.ts'
 import { damaged, type MarkedPart, type Recovery, recover, type WholePart } from './recover.ts'
 
-export interface UnfinishedOptions {
+export interface Reopening {
   readonly folder: string
   readonly disk: Disk
   readonly lock: (path: string) => Promise<Lock>
@@ -35,7 +35,7 @@ const AT_ONCE = 64
  * @returns undefined where no byte ever came: the folder is gone then
  * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`, `ERR_SPOOL_DAMAGED`, `ERR_SPOOL_INCOMPLETE`
  */
-export const reopen = async (options: UnfinishedOptions): Promise<Reopened | undefined> => {
+export const reopen = async (options: Reopening): Promise<Reopened | undefined> => {
   const { disk, folder } = options
   const lock = await options.lock(`${folder}/lock`)
   let file: DiskFile | undefined

@@ -9,7 +9,7 @@ import type { Journal, Opening } from './journal.ts'
 import type { Lock } from './lock.ts'
 import { checked, readFrom } from './read-back.ts'
 import { incomplete, type Recovery, type WholePart } from './recover.ts'
-import { type Reopened, reopen, type UnfinishedOptions } from './reopen.ts'
+import type { Reopened } from './reopen.ts'
 
 export class Unfinished {
   readonly folder: string
@@ -27,13 +27,7 @@ export class Unfinished {
   /** The disk failed: nothing is written any more, for a sync that failed must not be repeated. */
   #failure: Error | undefined
 
-  /** See `reopen`. */
-  static async open(options: UnfinishedOptions): Promise<Unfinished | undefined> {
-    const reopened = await reopen(options)
-    return reopened && new Unfinished(reopened)
-  }
-
-  private constructor({ folder, disk, lock, journal, recovery }: Reopened) {
+  constructor({ folder, disk, lock, journal, recovery }: Reopened) {
     this.folder = folder
     this.#disk = disk
     this.#lock = lock

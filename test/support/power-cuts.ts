@@ -5,10 +5,10 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Part } from '../../lib/spool/home.ts'
 import { Spool } from '../../lib/spool/spool.ts'
-import { Unfinished } from '../../lib/spool/unfinished.ts'
 import { BlockAccount, BlockPool } from '../../lib/upload/blocks.ts'
 import { Splitter } from '../../lib/upload/splitter.ts'
 import { FATES, type Fate, LyingDisk, type Random } from './lying-disk.ts'
+import { openUnfinished } from './unfinished.ts'
 
 const FOLDER = '/spool/asset'
 const lock = async () => ({ release: async () => {} })
@@ -169,7 +169,7 @@ const withResumes = async (
   let disk = end(taken, calls, random() < 0.7)
   for (let times = between(random, 0, 2); times > 0; times--) {
     const before = disk.calls.length
-    const resumed = await Unfinished.open({ folder: FOLDER, disk, lock })
+    const resumed = await openUnfinished({ folder: FOLDER, disk, lock })
     if (resumed && random() < 0.5) {
       isEnded = true
       await resumed.end()
@@ -185,7 +185,7 @@ const check = async (
   { disk, isEnded }: Awaited<ReturnType<typeof withResumes>>,
   { promised, registered, stored, isSuspended }: Moment,
 ): Promise<string | undefined> => {
-  const found = await Unfinished.open({ folder: FOLDER, disk, lock })
+  const found = await openUnfinished({ folder: FOLDER, disk, lock })
   const atFrameio = (n: number) =>
     stored.some(({ number }) => number === n)
       ? data.subarray((n - 1) * partSize, n * partSize)

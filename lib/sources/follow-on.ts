@@ -1,0 +1,52 @@
+/**
+ * A file whose upload was cut off is followed on: it may have grown meanwhile, or be complete. Which
+ * file it is its path says, and the sums of what S3 has whether it is still the same.
+ */
+import { Follower } from '../follow/follower.ts'
+import { GrownFile } from '../follow/grown-file.ts'
+import type { ResolvedFollowOptions } from '../follow/options.ts'
+import type { Followed } from '../spool/followed.ts'
+import { tell } from '../upload/diagnostics.ts'
+import { type GoOnSettings, goOn } from './go-on.ts'
+
+interface Settings extends GoOnSettings {
+  readonly followed: ResolvedFollowOptions | undefined
+}
+
+/** @returns what there is, once all of it is stored */
+export const followOn = (
+  followed: Followed,
+  settings: Settings,
+): Promise<{ readonly bytes: number; readonly parts: number }> => {
+  const { opening, stored, source, final } = followed
+  const { assetId } = opening
+  let follower: Follower | undefined
+  const progress = () => {
+    const bytesReceived = follower?.bytes ?? stored.bytes
+    return { bytesReceived, bytesDurable: bytesReceived }
+  }
+  const isPatient = () => follower?.isPatient ?? false
+  const about = { opening, stored, progress, isPatient, settings }
+  return goOn(about, async ({ options, transfer, emit, signal }) => {
+    const follow = source.isFinished ? undefined : settings.followed
+    const file = await GrownFile.open(source.path, follow, signal)
+    tell('frameio-realtime-upload:resumed', () => ({ assetId, ...stored }))
+    const opened = Promise.resolve()
+    const inside = { options, transfer, spool: followed, opened, bring: () => {}, emit }
+    const known = { stored: followed.parts, total: final?.total }
+    follower = new Follower(file, inside, follow, known)
+    const close = () => follower?.close()
+    signal.addEventListener('abort', close)
+    try {
+      signal.throwIfAborted()
+      await follower.run()
+      const whole = await follower.end()
+      await transfer.allStored()
+      await follower.confirm()
+      return whole
+    } finally {
+      signal.removeEventListener('abort', close)
+      await follower.close()
+    }
+  })
+}
