@@ -578,6 +578,48 @@ t.test(
   },
 )
 
+t.test(
+  'room that another program makes on a full disk is used, though all stands still',
+  {
+    skip: noSmallDisk,
+  },
+  async t => {
+    for (const durable of [true, false]) {
+      const { sandbox } = await setUp(t)
+      const dir = smallDisk(t, 2 ** 20 + 512 * 1024)
+      const others = join(dir, 'others')
+      await writeFile(others, Buffer.alloc(durable ? 450 * 1024 : 2 ** 20 + 450 * 1024))
+      sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+      const { upload, asset, seen } = smallUpload(sandbox, {
+        spool: { dir, durable, keepFree: 0, syncEvery: 20 },
+        memoryLimit: 60_000,
+        retry: { giveUpAfter: 60_000, minDelay: 50, maxDelay: 100 },
+      })
+      let isHeld = false
+      upload.on('stall', () => {
+        isHeld = true
+      })
+      upload.on('resume', () => {
+        isHeld = false
+      })
+      const data = bytes(110_000)
+      upload.end(data)
+      await until(() => isHeld && seen.warning.length > 0, 'the source to be held')
+      await rm(others)
+      await until(() => upload.progress.bytesReceived === data.length, 'all to be taken in')
+      t.equal(upload.progress.bytesUploaded, 0)
+      t.strictSame(
+        seen.warning.map(({ code }) => code),
+        ['SPOOL_FULL'],
+      )
+      sandbox.faults.clear()
+      t.equal(await endOf(upload), undefined)
+      await asset.whenUploaded()
+      t.equal(asset.sha256, sha256(data))
+    }
+  },
+)
+
 t.test('a disk that is full goes on through memory', { skip: noSmallDisk }, async t => {
   const { sandbox } = await setUp(t)
   const dir = smallDisk(t, 2 ** 20 + 64 * 1024)

@@ -11,7 +11,7 @@ import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder } from './fold
 import type { Filling, UploadSpool } from './home.ts'
 import type { Opening } from './journal.ts'
 import type { Lock } from './lock.ts'
-import type { SpoolOptions } from './spool.ts'
+import { LOOK_AGAIN, type SpoolOptions } from './spool.ts'
 import { type PartOwner, SpoolPart } from './spool-part.ts'
 
 export class Overflow implements PartOwner, UploadSpool {
@@ -30,6 +30,7 @@ export class Overflow implements PartOwner, UploadSpool {
   /** Was it said that the disk is full, since it last took something? */
   #isTold = false
   #working: Promise<void> | undefined
+  #looking: NodeJS.Timeout | undefined
   /** Files of stored parts that are to be removed. */
   readonly #removing = new Set<Promise<void>>()
 
@@ -185,6 +186,9 @@ export class Overflow implements PartOwner, UploadSpool {
   #full(cause: Error | undefined): void {
     if (!this.#isTold) this.#options.onWarning('SPOOL_FULL', cause)
     this.#isTold = true
+    // Others may make room on it, and whoever waits for memory does not ask again.
+    clearTimeout(this.#looking)
+    this.#looking = setTimeout(() => this.#relieve(), LOOK_AGAIN)
   }
 
   #fail(error: Error): void {
@@ -197,5 +201,6 @@ export class Overflow implements PartOwner, UploadSpool {
     while (this.#working || this.#removing.size > 0) {
       await Promise.all([this.#working, ...this.#removing])
     }
+    clearTimeout(this.#looking)
   }
 }

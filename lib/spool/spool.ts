@@ -57,7 +57,7 @@ const AT_ONCE = 4
 /** Kept on the disk for the last lines of the journal, in bytes. */
 const RESERVE = 2 ** 20
 /** How long a full disk is left alone, in ms. */
-const LOOK_AGAIN = 1_000
+export const LOOK_AGAIN = 1_000
 
 export class Spool implements PartOwner, UploadSpool {
   readonly isDurable = true
@@ -88,6 +88,8 @@ export class Spool implements PartOwner, UploadSpool {
   #passing: Promise<void> | undefined
   #isDue = false
   #timer: NodeJS.Timeout | undefined
+  /** Until the disk is asked again whether it takes more. */
+  #looking: NodeJS.Timeout | undefined
   #writes: Promise<unknown> = Promise.resolve()
   #whenFinal: () => void = () => {}
   /** Parts that go from memory, for the disk failed. Never rejects. */
@@ -206,11 +208,8 @@ export class Spool implements PartOwner, UploadSpool {
 
   onNoRoom(): void {
     if (this.#failure) return
-    // In an outage only the disk can make room: what skipped it, for it was slow, is offered again.
-    if (!this.#isFull && !this.#spares.isMoving) {
-      for (const part of this.#inMemory) part.skips = false
-      this.#isSlow = false
-    }
+    if (this.#isFull || this.#spares.isMoving) this.#lookLater()
+    else this.#offerAgain()
     this.#due()
   }
 
@@ -414,6 +413,23 @@ export class Spool implements PartOwner, UploadSpool {
     return true
   }
 
+  /** In an outage only the disk can make room: what skipped it is offered to it again. */
+  #offerAgain(): void {
+    for (const part of [...this.#inMemory, ...this.#parts]) part.skips = false
+    this.#isSlow = false
+  }
+
+  /** Others may make room on the disk, and the network may stop: whoever is held does not ask again. */
+  #lookLater(): void {
+    this.#looking ??= setTimeout(() => {
+      this.#looking = undefined
+      this.#isFull = false
+      if (!this.#spares.isMoving) this.#offerAgain()
+      else if (this.#inMemory.size > 0) this.#lookLater()
+      this.#due()
+    }, LOOK_AGAIN)
+  }
+
   #full(part: SpoolPart, cause: Error | undefined): void {
     part.skips = true
     for (const other of this.#parts) if (other.n > part.n && other.written === 0) other.skips = true
@@ -422,6 +438,7 @@ export class Spool implements PartOwner, UploadSpool {
     this.#isTold = true
     this.#isFull = true
     this.#fullSince = performance.now()
+    this.#lookLater()
     this.#due()
   }
 
@@ -430,6 +447,7 @@ export class Spool implements PartOwner, UploadSpool {
     if (this.#failure) return
     this.#failure = error
     clearTimeout(this.#timer)
+    clearTimeout(this.#looking)
     for (const part of this.#parts) part.skips ||= !part.isWhole
     this.#options.onWarning('SPOOL_FAILED', error)
     this.#letGo()
@@ -455,6 +473,7 @@ export class Spool implements PartOwner, UploadSpool {
     while (this.#passing || this.#pumping) await Promise.all([this.#passing, this.#pumping])
     await this.#letting
     clearTimeout(this.#timer)
+    clearTimeout(this.#looking)
   }
 
   async #closeFiles(): Promise<void> {
