@@ -108,6 +108,29 @@ t.test('a part that filled is not cut short where bytes that were durable have r
   t.equal((await openOn(torn)).whole.bytes, 300, 'what was not durable is cut off')
 })
 
+t.test('a resume that is killed once it has cut the recording is resumed', async t => {
+  const [one, two, three] = [bytes(600), bytes(500), bytes(400)]
+  const mark = (n: number, data: Buffer, at = data.length): Entry => ({
+    t: 'mark',
+    n,
+    at,
+    crc: crc32(data.subarray(0, at)),
+    synced: true,
+  })
+  // The rest of the first part, which was in memory, is lost.
+  const entries = [OPEN, mark(1, one), mark(2, two), mark(3, three, 100)]
+  const disk = diskWith(entries, { 1: one, 2: two, 3: three })
+  await (await openOn(disk)).close()
+  for (let calls = 0; calls <= disk.calls.length; calls++) {
+    const killed = disk.after(calls)
+    const unfinished = await openOn(killed)
+    t.strictSame(unfinished.whole, { parts: 1, bytes: 600 }, `after ${calls} calls`)
+    await unfinished.close()
+    t.ok(killed.files.get(`${FOLDER}/00002.part.torn`)?.equals(two), 'what stood behind is kept')
+    t.ok(killed.files.get(`${FOLDER}/00003.part.torn`)?.equals(three))
+  }
+})
+
 t.test('a file that is gone when it is to be sent is not made anew, empty', async t => {
   const one = bytes(1_000)
   const disk = diskWith([OPEN, part(1, one)], { 1: one })

@@ -75,6 +75,11 @@ const takeMarked = async ({
   let { cut } = recovery
   for (const [index, { n, marks }] of marked.entries()) {
     const path = partFile(folder, n)
+    // Whoever resumed before has cut the recording in front of it, and was killed then.
+    if ((await disk.size(tornFile(path))) !== undefined) {
+      await setAside(disk, folder, marked.slice(index))
+      break
+    }
     const held = await heldBy(disk, path, marks)
     const durable = marks.findLast(({ synced }) => synced)?.at ?? 0
     if (held.at < durable) {
@@ -101,6 +106,9 @@ const takeMarked = async ({
   return { send, cut }
 }
 
+/** What stood behind a gap. */
+const tornFile = (path: string) => `${path}.torn`
+
 const setAside = async (
   disk: Disk,
   folder: string,
@@ -109,7 +117,7 @@ const setAside = async (
   for (const { n } of parts) {
     const path = partFile(folder, n)
     if ((await disk.size(path)) === undefined) continue
-    await disk.rename(path, `${path}.torn`)
+    await disk.rename(path, tornFile(path))
   }
   if (parts.length > 0) await disk.syncFolder(folder)
 }
