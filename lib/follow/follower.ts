@@ -144,8 +144,10 @@ export class Follower implements Bringer {
   /** What S3 has is what stands in the file, unless somebody said when it was over, and writes on. */
   async confirm(): Promise<void> {
     if (this.#total !== undefined || !this.#last) return
-    if (isSame(this.#last, await this.#file.state()) || (await this.#parts.areTrue())) return
-    throw changed(this.#file.path)
+    const now = await this.#file.state()
+    if (isSame(this.#last, now)) return
+    if (this.#last.size !== now.size || !(await this.#parts.areTrue()))
+      throw changed(this.#file.path)
   }
 
   close(): Promise<void> {
@@ -161,7 +163,7 @@ export class Follower implements Bringer {
     const { now, isLocal, idle } = await this.#surroundings()
     const writers = new WriterWatch(this.#file.id)
     let last: State | undefined
-    let unchangedSince = await this.#sinceWhen(now)
+    let unchangedSince = now() - (isLocal ? await this.#age() : 0)
     let wasOpen = false
     for (let count = 0; ; count++) {
       const wasToldToEnd = ended?.aborted ?? false
@@ -200,10 +202,10 @@ export class Follower implements Bringer {
     return { now: () => performance.now(), isLocal, idle }
   }
 
-  /** A file may have been left alone long before this began: that time counts. */
-  async #sinceWhen(now: () => number): Promise<number> {
+  /** How long it had been left alone before this began, in ms. The clock of a network drive is another. */
+  async #age(): Promise<number> {
     const { changedAt } = await this.#file.state()
-    return now() - Math.max(0, Date.now() - Number(changedAt / 1_000_000n))
+    return Math.max(0, Date.now() - Number(changedAt / 1_000_000n))
   }
 
   async #completeness(size: number): Promise<Completeness> {

@@ -49,7 +49,7 @@ export class GrownFile {
       } catch (error) {
         const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
         const isLate = ended?.aborted || performance.now() - start >= appear
-        if (!isMissing || isLate) throw failed(path, error)
+        if (!isMissing || isLate) throw unreadable(path, error)
         await sleep(LOOK_EVERY, signal)
       }
     }
@@ -62,7 +62,9 @@ export class GrownFile {
   }
 
   async state(): Promise<State> {
-    const { size, mtimeNs, blocks } = await this.handle.stat({ bigint: true })
+    const { size, mtimeNs, blocks } = await this.handle.stat({ bigint: true }).catch(error => {
+      throw unreadable(this.path, error)
+    })
     return { size: Number(size), changedAt: mtimeNs, allocated: Number(blocks) * 512 }
   }
 
@@ -72,7 +74,11 @@ export class GrownFile {
     let filled = 0
     while (filled < length) {
       const left = length - filled
-      const { bytesRead } = await this.handle.read(buffer, filled, left, at + filled)
+      const { bytesRead } = await this.handle
+        .read(buffer, filled, left, at + filled)
+        .catch(error => {
+          throw unreadable(this.path, error)
+        })
       if (bytesRead === 0) break
       filled += bytesRead
     }
@@ -108,7 +114,8 @@ const NETWORK_DRIVES = new Set([
 const unfit = (path: string, what: string): Error =>
   new Error(`${path} ${what}: only a regular file can be read in ranges`)
 
-const failed = (path: string, error: unknown): RealtimeUploadError => {
+/** A disk that fails, or a network drive that is gone: perhaps for a while. */
+export const unreadable = (path: string, error: unknown): RealtimeUploadError => {
   const { message } = error as Error
   const text = `The source failed: ${message}`
   return new RealtimeUploadError('ERR_SOURCE_FAILED', text, { path, cause: error })

@@ -96,8 +96,8 @@ export class Parts {
     const bytes = changed.reduce((sum, { size }) => sum + size, 0)
     if (bytes > MUCH * this.#end) inside.emit('warning', rewritten(file.path, bytes))
     const again = changed.map(part => this.#send(part, { isResent: true }))
-    for (const part of again)
-      this.#sent[this.#sent.findIndex(({ number }) => number === part.number)] = part
+    // The first that was sent is part 2.
+    for (const part of again) this.#sent[part.number - 2] = part
     for (const { stored } of again) await this.#unlessOver(stored)
   }
 

@@ -6,6 +6,7 @@ import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { RealtimeUploadError } from '../errors.ts'
 import type { Part } from '../spool/home.ts'
+import { unreadable } from './grown-file.ts'
 import { hasZeroPage } from './written.ts'
 
 /** Bytes that are read at once. */
@@ -131,7 +132,10 @@ const md5Of = async (bytes: Bytes): Promise<string> => {
 /** @throws {RealtimeUploadError} `ERR_SOURCE_TRUNCATED`, `ERR_SOURCE_FAILED` */
 const fill = async ({ file, path, number }: Bytes, into: Buffer, at: number): Promise<void> => {
   for (let filled = 0; filled < into.length; ) {
-    const { bytesRead } = await file.read(into, filled, into.length - filled, at + filled)
+    const left = into.length - filled
+    const { bytesRead } = await file.read(into, filled, left, at + filled).catch(error => {
+      throw unreadable(path, error)
+    })
     if (bytesRead === 0) throw truncated(path, at + filled, { partNumber: number })
     filled += bytesRead
   }

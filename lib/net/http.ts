@@ -106,9 +106,11 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
     if (bodyFault instanceof RealtimeUploadError) {
       // Of a file that is followed and was cut: no other try betters that.
       if (bodyFault.code === 'ERR_SOURCE_TRUNCATED') throw bodyFault
-      const { message, path, offset, cause } = bodyFault
+      const { code, message, path, offset, cause } = bodyFault
       const known = { ...details, path, offset, cause }
-      throw new Failure(RULINGS.unreadable, `${what}: ${message}`, known)
+      const isSource = code === 'ERR_SOURCE_FAILED'
+      const ruling = isSource ? RULINGS.sourceUnreadable : RULINGS.unreadable
+      throw new Failure(ruling, `${what}: ${message}`, known)
     }
     const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
     const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''

@@ -44,6 +44,8 @@ export const RULINGS = {
   misuse: fatal('ERR_NETWORK'),
   // Of the disk that a part is read from. An outage of the network excuses none of its errors.
   unreadable: { verdict: 'retry', code: 'ERR_SPOOL_DAMAGED', atMost: 2, inARow: true },
+  // Of a file that somebody else writes, perhaps on a network drive: that may come back as a network may.
+  sourceUnreadable: retry('ERR_SOURCE_FAILED'),
   // Of Frame.io.
   /** The token that replaced a refused one is refused as well: a third would be no better. */
   tokenRefused: { verdict: 'new-token', code: 'ERR_UNAUTHORIZED', atMost: 1, inARow: true },

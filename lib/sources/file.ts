@@ -2,6 +2,7 @@
  * A file as a source, finished or growing: its parts are ranges of it, and no byte is written to the
  * upload.
  */
+import { invalid } from '../checks.ts'
 import { Follower } from '../follow/follower.ts'
 import { GrownFile } from '../follow/grown-file.ts'
 import { absolute, type FileSource, resolveFollow } from '../follow/options.ts'
@@ -17,6 +18,9 @@ export interface FileFlow {
 }
 
 export const openFile = (source: FileSource, upload: RealtimeUpload): FileFlow => {
+  if (upload.progress.bytesReceived > 0) {
+    throw invalid('upload', upload, 'one to which nothing was written, for a file')
+  }
   const follow = resolveFollow('source.follow', source.follow)
   const cancelling = new AbortController()
   let follower: Follower | undefined
