@@ -12,19 +12,20 @@ const PATIENCE = 45 * 60_000
 t.setTimeout(PATIENCE)
 t.jobs = 3
 
-for (const [tool, amount] of [
+for (const [tool, ...args] of [
   ['random-schedules', '2000'],
   ['power-cuts', '300'],
   ['kills', '60'],
+  ['kills', '10', 'film'],
   ['soak', '3'],
   ['load', '200'],
   ['leftovers', '40'],
 ] as const) {
-  t.test(`${tool} ${amount}`, async t => {
+  t.test(`${tool} ${args.join(' ')}`, async t => {
     const file = fileURLToPath(new URL(`../${tool}.ts`, import.meta.url))
-    const args = ['--import=tsx', file, amount]
+    const command = ['--import=tsx', file, ...args]
     const { code, said } = await new Promise<{ code: unknown; said: string }>(resolve => {
-      execFile(process.execPath, args, { timeout: PATIENCE }, (error, stdout, stderr) =>
+      execFile(process.execPath, command, { timeout: PATIENCE }, (error, stdout, stderr) =>
         resolve({ code: error ? (error.code ?? error.signal) : 0, said: stdout + stderr }),
       )
     })

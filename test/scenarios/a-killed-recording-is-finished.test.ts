@@ -1,4 +1,4 @@
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { killRecorders } from '../support/kills.ts'
 import { randomOf } from '../support/power-cuts.ts'
 
@@ -6,12 +6,21 @@ import { randomOf } from '../support/power-cuts.ts'
 const SEED = Number(process.env.SEED ?? Date.now() % 2 ** 31)
 /** More: `npm run test:long`, or `npx tsx test/kills.ts 200`. */
 const COUNT = 12
+const FILMS = 2
 
 // Only a guard against hanging.
 t.setTimeout(240_000)
 
-t.test('kill -9 at any moment: what was durable is at Frame.io after a resume', async t => {
-  const { kills, lost, violation } = await killRecorders(COUNT, randomOf(SEED))
-  t.comment(`${COUNT} recordings, ${kills} kills, at most ${lost} bytes lost, SEED=${SEED}`)
+const isFinished = async (t: Test, count: number, film: boolean) => {
+  const { said, violation } = await killRecorders(count, { random: randomOf(SEED), film })
+  t.comment(`${said}, SEED=${SEED}`)
   t.equal(violation, undefined)
-})
+}
+
+t.test('kill -9 at any moment: what was durable is at Frame.io after a resume', t =>
+  isFinished(t, COUNT, false),
+)
+
+t.test('a film that was cut off plays up to its last whole fragment', t =>
+  isFinished(t, FILMS, true),
+)

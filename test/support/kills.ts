@@ -2,55 +2,124 @@
  * kill -9 at random moments of a process that records, and of those that resume what it left.
  */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as wait } from 'node:timers/promises'
 import { LIMITS_DOOR } from '../../lib/frameio/protocol.ts'
 import { type SandboxOptions, startSandbox } from '../../lib/sandbox/index.ts'
+import { makeFilm, play, rateOf, wholeFragments } from './film.ts'
 import { RECORDED, RECORDER, recorded } from './recorder.ts'
 import { within } from './servers.ts'
 
-/** Runs it until it ends, or is killed; gives what it said. */
-const run = async (args: readonly string[], killAfter: (said: string) => Promise<void>) => {
+/** Longest life of a resume that is killed, in ms. */
+const LONGEST_RESUME = 150
+
+/** What is recorded, and how what is left of it is judged. */
+interface Subject {
+  /** The recorder's words for it. */
+  command(seed: number): { mode: string; words: readonly string[] }
+  /** Longest life of a recorder after its first byte, in ms. */
+  readonly life: number
+  /** What the first so many bytes are. */
+  upTo(seed: number, end: number): Buffer
+  /** What is wrong with a file that is an honest prefix, beside that; '' where nothing is. */
+  faultOf(path: string, bytes: Buffer): Promise<string>
+}
+
+/** Bytes of which each tells where it belongs. */
+const pattern: Subject = {
+  command: seed => ({ mode: 'record', words: [String(seed)] }),
+  life: 400,
+  upTo: (seed, end) => recorded(seed, 0, end),
+  faultOf: async () => '',
+}
+
+/** A film in fragments: every frame of those that are whole is seen as it would have been. */
+const filmIn = async (folder: string): Promise<Subject> => {
+  const path = join(folder, 'film.mp4')
+  await makeFilm(path)
+  const film = await readFile(path)
+  const { frames } = await play(path)
+  return {
+    command: () => ({ mode: 'film', words: [path, String(rateOf(film.length))] }),
+    life: 1_500,
+    upTo: (_, end) => film.subarray(0, end),
+    faultOf: async (path, bytes) => {
+      const whole = wholeFragments(bytes)
+      const seen = await play(path)
+      const wanted = frames.slice(0, whole.frames)
+      if (seen.frames.slice(0, whole.frames).join() !== wanted.join()) {
+        return `shows ${seen.frames.length} frames, or others than the ${whole.frames} it has whole`
+      }
+      const isTorn = whole.end < bytes.length
+      return isTorn ? '' : seen.complaint
+    },
+  }
+}
+
+/**
+ * Runs it until it ends, or is killed so many ms after its first word; gives what it said, and when it
+ * was killed: undefined where it had ended before.
+ */
+const run = async (args: readonly string[], life = Infinity) => {
   const child = spawn(process.execPath, ['--import=tsx', RECORDER, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let said = ''
-  const begun = new Promise<void>(resolve => {
-    child.stdout.on('data', (chunk: Buffer) => {
-      said += chunk
-      resolve()
-    })
-    child.once('close', () => resolve())
+  let killed = 0
+  const kill = () => {
+    killed = Date.now()
+    child.kill('SIGKILL')
+  }
+  let timer: NodeJS.Timeout | undefined
+  child.stdout.on('data', (chunk: Buffer) => {
+    said += chunk
+    if (life < Infinity) timer ??= setTimeout(kill, life)
   })
-  const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
-  void begun.then(() => killAfter(said)).then(() => child.kill('SIGKILL'))
-  await closed
-  return said
+  const [, signal] = await once(child, 'close')
+  clearTimeout(timer)
+  return { said, killed: signal === 'SIGKILL' ? killed : undefined }
 }
 
+/** What a recorder said of each chunk: bytes handed over and durable until then, and since when it was there. */
+const chunksIn = (said: string) =>
+  [...said.matchAll(/^(\d+) (\d+) (\d+)$/gm)].map(([, handed, durable, since]) => ({
+    handed: Number(handed),
+    durable: Number(durable),
+    since: Number(since),
+  }))
+
 export interface Kills {
-  readonly kills: number
-  /** Of a recording, most bytes that were handed over and are not there. */
-  readonly lost: number
+  /** How many, and the greatest loss: in bytes, and in ms as the age of the oldest of them at the kill. */
+  readonly said: string
   readonly violation: string | undefined
+}
+
+export interface KillOptions {
+  readonly random: () => number
+  /** Record a film, which must play afterwards. Default: bytes that can be told apart. */
+  readonly film?: boolean
+  readonly onRun?: () => void
 }
 
 /** So many recordings, each killed, and a third of their resumes as well. */
 export const killRecorders = async (
   count: number,
-  random: () => number,
-  onRun: () => void = () => {},
+  { random, film = false, onRun = () => {} }: KillOptions,
 ): Promise<Kills> => {
   const root = await mkdtemp(join(tmpdir(), 'kills-'))
   const media = join(root, 'media')
   const options: SandboxOptions = { dir: media, ...{ [LIMITS_DOOR]: RECORDED } }
   const sandbox = await startSandbox(options)
-  let kills = 0
-  let lost = 0
+  const sums = { recordings: 0, kills: 0, empty: 0, bytes: 0, lost: 0, age: 0 }
+  const end = (violation?: string): Kills => {
+    const { recordings, kills, empty, bytes, lost, age } = sums
+    const said = `${recordings} recordings, ${kills} kills, ${empty} before a byte was on the disk; ${bytes} bytes kept; of one recording at most ${lost} lost, the oldest ${age} ms old`
+    return { said, violation }
+  }
   try {
+    const subject = film ? await filmIn(root) : pattern
     for (let index = 0; index < count; index++) {
       const dir = join(root, String(index))
       const seed = Math.floor(random() * 1e6)
@@ -60,42 +129,44 @@ export const killRecorders = async (
         const times = random() < 0.5 ? Infinity : 5
         sandbox.faults.add({ on: 'put', assetId: asset.id, times, do: { reset: 'during' } })
       }
-      const life = random() * 400
+      const life = random() * subject.life
       const where = [sandbox.url, sandbox.token, dir]
-      const said = await run(['record', ...where, asset.id, String(seed)], () => wait(life))
-      kills++
+      const { mode, words } = subject.command(seed)
+      const { said, killed = Number.NaN } = await run([mode, ...where, asset.id, ...words], life)
       sandbox.faults.clear()
-      const [handed = 0, durable = 0] =
-        said.trimEnd().split('\n').at(-1)?.split(' ').map(Number) ?? []
-      if (random() < 0.33) {
-        const killed = wait(300 + random() * 600)
-        const child = run(['resume', ...where], () => wait(0))
-        await Promise.race([child, killed])
-        await child
-        kills++
-      }
-      const told = await run(['resume', ...where], () => new Promise(() => {}))
+      const chunks = chunksIn(said)
+      const { handed = 0, durable = 0 } = chunks.at(-1) ?? {}
+      const brief = random() < 0.33 ? random() * LONGEST_RESUME : undefined
+      const cut = brief === undefined ? undefined : await run(['resume', ...where], brief)
+      const told = await run(['resume', ...where])
       const name = `recording ${index} (seed ${seed}, ${handed} bytes handed over, ${durable} durable)`
+      const isSent = durable > 0 || /^[1-9]\d*$/m.test(told.said)
       // Only a guard against hanging: the sandbox puts the file together once it has all.
       const isThere =
-        durable > 0 &&
+        isSent &&
         (await within(
           10_000,
           asset.whenUploaded().then(() => true),
         ).catch(() => false))
-      if (!isThere && durable > 0)
-        return { kills, lost, violation: `${name} is not complete: ${told}` }
+      if (!isThere && isSent) return end(`${name} is not complete: ${told.said}`)
       // Killed before a first byte was on the disk: there is nothing, and the folder goes.
-      const bytes = isThere ? readFileSync(asset.path as string) : Buffer.alloc(0)
-      lost = Math.max(lost, handed - bytes.length)
-      const held = bytes.equals(recorded(seed, 0, bytes.length)) && bytes.length >= durable
-      if (!held)
-        return { kills, lost, violation: `${name} is now ${bytes.length} bytes, or others` }
+      const bytes = isThere ? await readFile(asset.path as string) : Buffer.alloc(0)
+      const held = bytes.equals(subject.upTo(seed, bytes.length)) && bytes.length >= durable
+      if (!held) return end(`${name} is now ${bytes.length} bytes, or others`)
+      const fault = isThere ? await subject.faultOf(asset.path as string, bytes) : ''
+      if (fault !== '') return end(`${name} as ${bytes.length} bytes: ${fault}`)
       const left = await readdir(dir)
-      if (left.length > 0) return { kills, lost, violation: `${name} leaves ${left}` }
+      if (left.length > 0) return end(`${name} leaves ${left}`)
+      const firstLost = chunks.find(({ handed }) => handed > bytes.length)
+      sums.recordings++
+      sums.kills += [killed, cut?.killed].filter(Number.isFinite).length
+      sums.empty += isThere ? 0 : 1
+      sums.bytes += bytes.length
+      sums.lost = Math.max(sums.lost, handed - bytes.length)
+      sums.age = Math.max(sums.age, firstLost ? killed - firstLost.since : 0)
       onRun()
     }
-    return { kills, lost, violation: undefined }
+    return end()
   } finally {
     await sandbox.close()
     await rm(root, { recursive: true, force: true })

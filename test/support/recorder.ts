@@ -1,10 +1,14 @@
 /**
  * A process that records into a spool, or resumes what one holds, until somebody kills it:
  *
- *   node --import tsx recorder.ts record|resume URL TOKEN DIR [ASSET SEED [LENGTH [MEMORY]]]
+ *   node --import tsx recorder.ts record URL TOKEN DIR ASSET SEED [LENGTH [MEMORY]]
+ *   node --import tsx recorder.ts film URL TOKEN DIR ASSET FILE RATE
+ *   node --import tsx recorder.ts resume URL TOKEN DIR
  *
- * It says how many bytes it handed over, and how many of them were durable by then.
+ * It says how many bytes it handed over, how many of them were durable by then, and when, in ms since
+ * the epoch, the last of them were there to be handed over.
  */
+import { readFile } from 'node:fs/promises'
 import { finished } from 'node:stream/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -29,13 +33,34 @@ export const recorded = (seed: number, from: number, to: number): Buffer => {
   return bytes
 }
 
+/** A chunk at a time, of all sizes, as fast as they are taken in. */
+async function* pattern(seed: number, length: number): AsyncGenerator<Buffer> {
+  for (let at = 0; at < length; ) {
+    const end = Math.min(length, at + 1 + ((Math.imul(at + seed, 0x85ebca6b) >>> 0) % 20_000))
+    yield recorded(seed, at, end)
+    at = end
+    await wait(2)
+  }
+}
+
+/** A file as if it were made just now, at so many bytes a second. */
+async function* film(path: string, rate: number): AsyncGenerator<Buffer> {
+  const bytes = await readFile(path)
+  const start = performance.now()
+  for (let at = 0; at < bytes.length; ) {
+    await wait(5)
+    const end = Math.ceil(((performance.now() - start) / 1_000) * rate)
+    yield bytes.subarray(at, end)
+    at = end
+  }
+}
+
 const record = async (
   client: FrameioClient,
   dir: string,
   assetId: string,
-  seed: number,
-  length: number,
-  memoryLimit: number | undefined,
+  chunks: AsyncIterable<Buffer>,
+  memoryLimit?: number,
 ) => {
   const upload = new RealtimeUpload({
     client,
@@ -46,12 +71,12 @@ const record = async (
     ...{ [LIMITS_DOOR]: RECORDED },
   })
   upload.on('warning', ({ code }) => process.stdout.write(`${code}\n`))
-  for (let at = 0; at < length; ) {
-    const end = Math.min(length, at + 1 + ((Math.imul(at + seed, 0x85ebca6b) >>> 0) % 20_000))
-    await new Promise(resolve => upload.write(recorded(seed, at, end), resolve))
-    at = end
-    process.stdout.write(`${at} ${upload.progress.bytesDurable}\n`)
-    await wait(2)
+  let at = 0
+  for await (const chunk of chunks) {
+    const since = Date.now()
+    await new Promise(resolve => upload.write(chunk, resolve))
+    at += chunk.length
+    process.stdout.write(`${at} ${upload.progress.bytesDurable} ${since}\n`)
   }
   upload.end()
   await finished(upload).catch(({ code, message }) => process.stdout.write(`${code} ${message}\n`))
@@ -59,19 +84,13 @@ const record = async (
 }
 
 if (process.argv[1] === RECORDER) {
-  const [mode, baseUrl = '', token = '', dir = '', ...rest] = process.argv.slice(2)
-  const [asset = '', seed, length, memory] = rest
+  const [mode, baseUrl = '', token = '', dir = '', asset = '', what = '', much = Infinity, memory] =
+    process.argv.slice(2)
   const client = new FrameioClient({ token, baseUrl, ...{ [LIMITS_DOOR]: RECORDED } })
-  if (mode === 'record') {
-    await record(
-      client,
-      dir,
-      asset,
-      Number(seed),
-      Number(length ?? Infinity),
-      memory === undefined ? undefined : Number(memory),
-    )
-  }
+  const limit = memory === undefined ? undefined : Number(memory)
+  if (mode === 'record') await record(client, dir, asset, pattern(Number(what), Number(much)), limit)
+  if (mode === 'film') await record(client, dir, asset, film(what, Number(much)))
+  process.stdout.write('resumes\n')
   for await (const one of resumeUploads({ dir, client })) {
     process.stdout.write(`${'error' in one ? one.error.message : one.bytes}\n`)
   }
