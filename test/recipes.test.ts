@@ -4,7 +4,7 @@
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -124,6 +124,11 @@ const isFilming = (sandbox: Sandbox) =>
     sandbox.requests.some(({ operation, status }) => operation === 'put' && status === 200),
   )
 
+const MiB = 2 ** 20
+
+/** Bytes of a file; none where there is no such file yet. */
+const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
+
 const jsonIn = (name: string) => JSON.parse(readFileSync(join(folder, name), 'utf8'))
 
 /** Why a program's part of a recipe cannot be tried here; false where it can. */
@@ -157,6 +162,28 @@ trials['With a copy on the local disk'] = async (t, script = '') => {
   await sh(script, environmentOf(sandbox))
   const asset = await uploadedOnce(t, sandbox)
   t.equal((await readFile(join(folder, 'A001.mp4'))).length, asset?.filesize)
+}
+
+trials['A camera, a copy, and a network that goes'] = async (t, take = '', again = '') => {
+  const sandbox = await sandboxFor(t)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  const spool = join(folder, 'spool')
+  const copy = join(folder, 'A002.mp4')
+  // Of a memory so small the copy would soon stand still without a spool, and the camera ends at last.
+  const here = take.replace('--spool', '--memory 10MiB --spool').replace('-c copy', '-t 3 -c copy')
+  const env = environmentOf(sandbox, { LIVE: '1' })
+  const taken = sh(here.replace('/media/ssd/spool', spool), env)
+  await until(() => sizeOf(copy) > 16 * MiB, 'a copy that goes on without a network')
+  const [id = ''] = await readdir(spool)
+  process.kill(jsonIn(join('spool', id, 'lock')).pid, 'SIGKILL')
+  t.match(await taken.catch(error => error), { code: 137 })
+  sandbox.faults.clear()
+  await sh(again.replace('/media/ssd/spool', spool), environmentOf(sandbox))
+  const [asset] = await uploadedTo(sandbox)
+  const [uploaded, copied] = [await readFile(asset?.path ?? ''), await readFile(copy)]
+  t.ok(uploaded.length > 12 * MiB && copied.length > uploaded.length, `${uploaded.length} bytes`)
+  t.ok(copied.subarray(0, uploaded.length).equals(uploaded))
+  t.equal(await decode(copy), '', 'the copy went on to its end')
 }
 
 trials['From cron'] = async (t, script = '') => {
