@@ -15,6 +15,8 @@ const contestants = {
   'stream-chunker': () => import('./contestants/stream-chunker.ts'),
   undici: () => import('./contestants/undici.ts'),
   'disk-loop': () => import('./contestants/disk-loop.ts'),
+  drain: () => import('./contestants/drain.ts'),
+  resume: () => import('./contestants/resume.ts'),
 } satisfies Record<string, () => Promise<{ upload: Contestant }>>
 
 export type Name = keyof typeof contestants
@@ -71,7 +73,7 @@ const peakRss = () => {
 const run = async (upload: Contestant, job: Job): Promise<Figures> => {
   const start = performance.now()
   const cpu = process.cpuUsage()
-  await upload(job, () => sourceOf(job))
+  const better = await upload(job, () => sourceOf(job))
   const seconds = (performance.now() - start) / 1_000
   const { user, system } = process.cpuUsage(cpu)
   return {
@@ -81,6 +83,7 @@ const run = async (upload: Contestant, job: Job): Promise<Figures> => {
     heap: process.memoryUsage().heapTotal / 2 ** 20,
     start: performance.timeOrigin + start,
     lag: seconds - job.bytes / (job.rate ?? Infinity),
+    ...better,
   }
 }
 

@@ -24,8 +24,11 @@ export interface Job {
   readonly uploads?: number
 }
 
-/** Brings the bytes of the source to the sink. */
-export type Contestant = (job: Job, source: () => Readable) => Promise<void>
+/** Brings the bytes of the source to the sink. May know some figures better than who watches it. */
+export type Contestant = (
+  job: Job,
+  source: () => Readable,
+) => Promise<void> | Promise<Partial<Figures>>
 
 /** PUTs in flight at once: the default of the library, and so that of all. */
 export const LANES = 4
@@ -44,6 +47,8 @@ export interface Figures {
   readonly start: number
   /** Seconds from the end of a source with a rate to the end of the upload. */
   readonly lag: number
+  /** Seconds until it was known what lies in a spool. */
+  readonly known?: number
 }
 
 /** A program that writes so many bytes to its stdout, 32 KiB at a time, as ffmpeg does. */

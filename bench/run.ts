@@ -8,6 +8,7 @@ import { cpus, release, totalmem, type } from 'node:os'
 import { parseArgs } from 'node:util'
 import { GiB, type Pace } from './measure.ts'
 import { drawChart, type Goal, type Outcome, render, renderGoals } from './report.ts'
+import { afterwards } from './scenarios/afterwards.ts'
 import { apiLatency } from './scenarios/api-latency.ts'
 import { collapse } from './scenarios/collapse.ts'
 import { finishLag } from './scenarios/finish-lag.ts'
@@ -15,9 +16,12 @@ import { fromAChild } from './scenarios/from-a-child.ts'
 import { lossy } from './scenarios/lossy.ts'
 import { many } from './scenarios/many.ts'
 import { memory } from './scenarios/memory.ts'
+import { outage } from './scenarios/outage.ts'
+import { resume } from './scenarios/resume.ts'
 import { smallParts } from './scenarios/small-parts.ts'
 import { spool } from './scenarios/spool.ts'
 import { start } from './scenarios/start.ts'
+import { syncs } from './scenarios/syncs.ts'
 import { throughput } from './scenarios/throughput.ts'
 
 const SCENARIOS: Record<string, (pace: Pace) => Promise<Outcome>> = {
@@ -28,6 +32,10 @@ const SCENARIOS: Record<string, (pace: Pace) => Promise<Outcome>> = {
   'finish-lag': finishLag,
   memory,
   spool,
+  syncs,
+  outage,
+  resume,
+  afterwards,
   many,
   start,
   lossy,

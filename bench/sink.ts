@@ -35,11 +35,13 @@ const serve = ({ tls, apiLatency = 0, storageLatency = 0, resets = 0 }: SinkOpti
   const stored = new Map<string, number>()
   let received = { bytes: 0, puts: 0, resets: 0, registrations: 0, firstPut: 0 }
   let random = randomFrom(1)
+  let isOut = false
 
   const begin = () => {
     stored.clear()
     received = { bytes: 0, puts: 0, resets: 0, registrations: 0, firstPut: 0 }
     random = randomFrom(1)
+    isOut = false
   }
   const report = (): Received => ({
     ...received,
@@ -92,6 +94,12 @@ const serve = ({ tls, apiLatency = 0, storageLatency = 0, resets = 0 }: SinkOpti
   }
 
   const handle = (req: IncomingMessage, res: ServerResponse) => {
+    // A contestant says itself when the network goes, and when it comes back.
+    if (req.url === '/outage') {
+      isOut = req.method === 'POST'
+      return answer(res, 0, '')
+    }
+    if (isOut) return req.socket.resetAndDestroy()
     if (req.method === 'PUT') return put(req, res)
     if (req.method === 'POST') return call(req, res)
     req.resume()
