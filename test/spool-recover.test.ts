@@ -30,6 +30,7 @@ interface Row {
   readonly files?: readonly [n: number, size: number][]
   readonly damagedAt?: number
   readonly isForeign?: boolean
+  readonly isOverflow?: boolean
   /** What must stand, or the error. */
   readonly is: object | undefined
 }
@@ -47,6 +48,14 @@ const ROWS: readonly Row[] = [
     files: [[1, 5]],
     is: { code: 'ERR_SPOOL_DAMAGED' },
   },
+  {
+    name: 'parts that memory could not hold',
+    entries: [],
+    files: [[3, 5]],
+    isOverflow: true,
+    is: { code: 'ERR_SPOOL_INCOMPLETE', assetId: 'a', path: '/spool/a', message: /by hand/ },
+  },
+  { name: 'no part that memory could not hold', entries: [], isOverflow: true, is: undefined },
   {
     name: 'a whole part and one that fills',
     entries: [OPEN, mark(1, 5), mark(2, 2), part(1), mark(2, 3)],
@@ -160,12 +169,13 @@ const ROWS: readonly Row[] = [
   },
 ]
 
-for (const { name, entries, files = [], damagedAt, isForeign = false, is } of ROWS) {
+for (const { name, entries, files = [], damagedAt, is, ...row } of ROWS) {
   t.test(name, async t => {
+    const { isForeign = false, isOverflow = false } = row
     const reading = { entries, end: 0, damagedAt, isForeign }
     let found: unknown
     try {
-      found = recover({ folder: '/spool/a', reading, files: new Map(files) })
+      found = recover({ folder: '/spool/a', reading, files: new Map(files), isOverflow })
     } catch (error) {
       found = error
     }

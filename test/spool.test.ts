@@ -14,7 +14,7 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import {
@@ -471,6 +471,51 @@ t.test('a disk that cannot be read is no outage, while the network has one', asy
   upload.end()
   const message = /00009\.part cannot be read at byte 0: EISDIR.*Nothing was deleted/
   t.match(await endOf(upload), { code: 'ERR_SPOOL_DAMAGED', message, path: file, offset: 0 })
+})
+
+t.test('fragments that memory could not hold are called that, and keep a new take off', async t => {
+  const { sandbox, upload, asset, file, data } = await onDisk(t, false)
+  const folder = dirname(file)
+  const dir = dirname(folder)
+  upload.destroy()
+  await endOf(upload)
+  const before = await readdir(folder)
+  t.ok(before.includes('00009.part'))
+  const client = clientOf(t, sandbox)
+  const message = new RegExp(`${folder} holds fragments .*nothing of it can be finished.*by hand`)
+  const incomplete = { code: 'ERR_SPOOL_INCOMPLETE', message, path: folder }
+  t.match(await resumeAll({ dir, client }), [{ assetId: asset.id, error: incomplete }])
+  t.match(await readFile(join(folder, 'overflow'), 'utf8'), message)
+  for (const durable of [true, false]) {
+    const spool = { dir, keepFree: 0, durable }
+    const { upload: next } = smallUpload(sandbox, { spool, assetId: asset.id })
+    next.write(data.subarray(0, 10))
+    t.match(await endOf(next), { code: 'ERR_SPOOL_IN_USE', message })
+  }
+  t.strictSame((await readdir(folder)).sort(), before.sort(), 'and nothing was deleted')
+})
+
+t.test('with durable: false nothing stays where nothing lay on the disk', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { hang: 'answer' } })
+  const { upload } = smallUpload(sandbox, { spool: { ...spool, durable: false } })
+  await new Promise(resolve => upload.write(bytes(5_000), resolve))
+  upload.destroy()
+  await endOf(upload)
+  t.strictSame(await readdir(dir), [])
+})
+
+t.test('a take with durable: false leaves an unfinished one of its asset as it is', async t => {
+  const { sandbox, asset, data, client, dir, spool, folder } = await cutOff(t, 4_500)
+  const before = await readdir(folder)
+  const options = { spool: { ...spool, durable: false }, assetId: asset.id }
+  const { upload } = smallUpload(sandbox, options)
+  upload.write(bytes(10))
+  t.match(await endOf(upload), { code: 'ERR_SPOOL_IN_USE' })
+  t.strictSame(await readdir(folder), before)
+  t.match(await resumeAll({ dir, client }), [{ bytes: 4_500 }])
+  await asset.whenUploaded()
+  t.equal(asset.sha256, sha256(data))
 })
 
 t.test('two cannot work on one spool', async t => {

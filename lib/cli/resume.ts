@@ -116,7 +116,7 @@ const finish = async (
 
 const lineFor = ({ assetId, bytes, parts }: Exclude<Resumed, { error: Error }>): string =>
   bytes === 0
-    ? `${assetId}  was empty: nothing of it was recorded`
+    ? `${assetId}  is empty: nothing of it is here`
     : `${assetId}  ${bytes} bytes  ${parts} parts`
 
 const tellOf = (

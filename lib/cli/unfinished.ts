@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path'
 import { listUploads } from '../spool/list.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'
+import { messageOf } from './failures.ts'
 import { resumeLine } from './shell-word.ts'
 import { showSize } from './units.ts'
 import { UsageError } from './usage.ts'
@@ -26,7 +27,9 @@ export const nameUnfinished = async (
   const unfinished = (await listUploads(dir)).filter(
     ({ lockedBy, opening, error }) => lockedBy === undefined && (opening ?? error) !== undefined,
   )
-  if (unfinished.some(({ assetId }) => assetId === asset)) {
+  const own = unfinished.find(({ assetId }) => assetId === asset)
+  if (own?.error) throw new UsageError(`--spool ${dir} cannot be used: ${messageOf(own.error)}`)
+  if (own) {
     const text = `--spool ${dir} holds an unfinished take of asset ${asset}: finish it first, with ${line}`
     throw new UsageError(text)
   }

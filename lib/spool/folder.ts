@@ -5,6 +5,7 @@
  *   journal    what became of the upload, a record a line
  *   reserve    1 MiB for the last lines of the journal, where the disk is full
  *   00001.part …  the bytes of a part; of the one that fills those that came
+ *   overflow   says that these are but the parts that memory could not hold; then there is no journal
  */
 import { basename } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
@@ -21,6 +22,25 @@ export const partNumberOf = (name: string): number | undefined => {
   return digits === undefined ? undefined : Number(digits)
 }
 
+const OVERFLOW = 'overflow'
+
+/** Says what the parts in a folder will be, to whoever resumes and to whoever looks. */
+export const markOverflow = async (disk: Disk, folder: string, assetId: string): Promise<void> => {
+  const file = await disk.open(`${folder}/${OVERFLOW}`)
+  try {
+    await file.write([Buffer.from(`${aboutFragments(folder, assetId)}\n`)], 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+export const isOverflow = (disk: Disk, folder: string): Promise<boolean> =>
+  isThere(disk, `${folder}/${OVERFLOW}`)
+
+export const aboutFragments = (folder: string, assetId: string): string =>
+  `${folder} holds fragments of a recording of asset ${assetId} that was cut off: with durable: false the rest was in memory alone, and nothing of it can be finished. Remove the folder by hand.`
+
 /**
  * Is it the folder of an upload? Others are left alone. An empty one is that of an upload which was cut
  * off at once, but only by a name that Frame.io gives and people do not.
@@ -29,7 +49,8 @@ export const isOurs = async (disk: Disk, folder: string): Promise<boolean> => {
   const names = await disk.list(folder).catch(() => undefined)
   if (names?.length === 0) return UUID.test(basename(folder)) && (await isThere(disk, folder))
   return (names ?? []).some(
-    name => ['journal', 'lock', 'reserve'].includes(name) || partNumberOf(name) !== undefined,
+    name =>
+      ['journal', 'lock', 'reserve', OVERFLOW].includes(name) || partNumberOf(name) !== undefined,
   )
 }
 
@@ -84,8 +105,14 @@ export const hasRoom = async (
 /** @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE` where an unfinished upload lies in the folder */
 export const refuseUsed = async (disk: Disk, folder: string, assetId: string): Promise<void> => {
   const hasParts = (await disk.list(folder)).some(name => partNumberOf(name) !== undefined)
-  if (!hasParts && !(await disk.size(`${folder}/journal`))) return
-  const message = `${folder} holds an unfinished upload of asset ${assetId}: finish it first, with resumeUploads`
+  if (!hasParts && !(await disk.size(`${folder}/journal`))) {
+    // Of an overflow of which nothing lay on the disk any more.
+    await disk.remove(`${folder}/${OVERFLOW}`)
+    return
+  }
+  const message = (await isOverflow(disk, folder))
+    ? aboutFragments(folder, assetId)
+    : `${folder} holds an unfinished upload of asset ${assetId}: finish it first, with resumeUploads`
   throw new RealtimeUploadError('ERR_SPOOL_IN_USE', message, { assetId })
 }
 
@@ -96,10 +123,11 @@ export const refuseUsed = async (disk: Disk, folder: string, assetId: string): P
  */
 export const removeFolder = async (disk: Disk, folder: string, lock: Lock): Promise<void> => {
   const names = await disk.list(folder)
-  const isLast = (name: string) => name === 'journal' || name === 'lock'
+  const isLast = (name: string) => ['journal', OVERFLOW, 'lock'].includes(name)
   for (const name of names) if (!isLast(name)) await disk.remove(`${folder}/${name}`)
   await disk.syncFolder(folder)
   await disk.remove(`${folder}/journal`)
+  await disk.remove(`${folder}/${OVERFLOW}`)
   await disk.remove(`${folder}/lock`)
   await lock.release()
   await disk.removeFolder(folder).catch(error => {

@@ -44,18 +44,18 @@ export const listUploads = async (dir: string): Promise<Waiting[]> => {
 }
 
 const see = async (folder: string): Promise<Waiting> => {
-  const { reading, files } = await look(realDisk, folder)
+  const found = await look(realDisk, folder)
   const lockedBy = await holderOf(join(folder, 'lock'))
   const { mtimeMs } = await stat(join(folder, 'journal')).catch(() => stat(folder))
   const seen = {
     assetId: basename(folder),
     folder,
-    bytes: [...files.values()].reduce((sum, size) => sum + size, 0),
+    bytes: [...found.files.values()].reduce((sum, size) => sum + size, 0),
     changedAt: mtimeMs,
     lockedBy,
   }
   try {
-    const { opening, stored } = recover({ folder, reading, files }) ?? {}
+    const { opening, stored } = recover({ folder, ...found }) ?? {}
     return { ...seen, opening, bytesStored: stored?.bytes ?? 0, error: undefined }
   } catch (error) {
     return { ...seen, opening: undefined, bytesStored: 0, error: error as Error }

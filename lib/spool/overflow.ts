@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { type DiskFile, isFull } from './disk.ts'
-import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder } from './folder.ts'
+import { claimFolder, hasRoom, markOverflow, partFile, refuseUsed, removeFolder } from './folder.ts'
 import type { Filling, UploadSpool } from './home.ts'
 import type { Opening } from './journal.ts'
 import type { Lock } from './lock.ts'
@@ -20,6 +20,10 @@ export class Overflow implements PartOwner, UploadSpool {
   bytesDurable = 0
   readonly #options: SpoolOptions
   #lock: Lock | undefined
+  /** Undefined while the folder may be another upload's. */
+  #assetId: string | undefined
+  /** Does the folder say what lies in it? */
+  #isMarked = false
   /** Parts that are not stored, in order. */
   readonly #parts = new Set<SpoolPart>()
   #count = 0
@@ -60,6 +64,7 @@ export class Overflow implements PartOwner, UploadSpool {
     const { disk, folder } = this.#options
     this.#lock = await claimFolder(disk, folder, this.#options.lock)
     await refuseUsed(disk, folder, assetId)
+    this.#assetId = assetId
   }
 
   begin(size: number): Filling {
@@ -114,13 +119,13 @@ export class Overflow implements PartOwner, UploadSpool {
     }
   }
 
-  /** What is on the disk stays, though nothing resumes it. */
+  /** What is on the disk stays, though nothing resumes it; the folder says so. */
   async close(): Promise<void> {
     try {
       await this.#settle()
       for (const part of this.#parts) part.drop()
-      if (this.#count === 0 && this.#lock)
-        await removeFolder(this.#options.disk, this.folder, this.#lock)
+      const isEmpty = this.#onDisk === 0 && this.#assetId !== undefined
+      if (isEmpty && this.#lock) await removeFolder(this.#options.disk, this.folder, this.#lock)
     } finally {
       await this.#lock?.release()
     }
@@ -148,6 +153,8 @@ export class Overflow implements PartOwner, UploadSpool {
     if (!(await hasRoom(this.#options, this.#onDisk, size))) return this.#full(undefined)
     let file: DiskFile | undefined
     try {
+      if (!this.#isMarked) await markOverflow(disk, this.folder, this.#assetId as string)
+      this.#isMarked = true
       file = await disk.open(part.path)
       const chunks = [...part.chunks(0, size)]
       await file.write(chunks, 0)

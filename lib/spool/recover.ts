@@ -2,8 +2,9 @@
  * What the folder of an upload that was cut off comes to: a pure function of its journal and of what
  * lies beside it. `resume` carries it out.
  */
+import { basename } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
-import { partFile } from './folder.ts'
+import { aboutFragments, partFile } from './folder.ts'
 import type { Entry, Opening, Reading, SourceFile } from './journal.ts'
 
 /** A part that lies whole in its file. */
@@ -50,19 +51,26 @@ export interface Found {
   readonly folder: string
   readonly reading: Reading
   readonly files: ReadonlyMap<number, number>
+  /** Are they but the parts that memory could not hold? */
+  readonly isOverflow: boolean
 }
 
 /**
  * @returns undefined where no byte ever came
  * @throws {RealtimeUploadError} `ERR_SPOOL_DAMAGED`, `ERR_SPOOL_INCOMPLETE`
  */
-export const recover = ({ folder, reading, files }: Found): Recovery | undefined => {
+export const recover = ({ folder, reading, files, isOverflow }: Found): Recovery | undefined => {
   const { entries, damagedAt, isForeign } = reading
   const journal = `${folder}/journal`
   if (damagedAt !== undefined)
     throw damaged(journal, damagedAt, 'a line that was durable is not whole')
   if (isForeign)
     throw damaged(journal, 0, 'it was written by a version of this library that knows more')
+  if (isOverflow && files.size > 0) {
+    const assetId = basename(folder)
+    const details = { assetId, path: folder }
+    throw new RealtimeUploadError('ERR_SPOOL_INCOMPLETE', aboutFragments(folder, assetId), details)
+  }
   const [open] = entries
   if (open?.t !== 'open') {
     if (entries.length === 0 && files.size === 0) return undefined

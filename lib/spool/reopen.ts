@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Disk, DiskFile } from './disk.ts'
-import { partFile, partNumberOf, removeFolder, useReserve } from './folder.ts'
+import { isOverflow, partFile, partNumberOf, removeFolder, useReserve } from './folder.ts'
 import { Journal, type Reading, readJournal } from './journal.ts'
 import type { Lock } from './lock.ts'
 import { readFrom } from './read-back.ts'
@@ -152,6 +152,7 @@ interface Look {
   readonly reading: Reading
   readonly files: ReadonlyMap<number, number>
   readonly bytes: Buffer
+  readonly isOverflow: boolean
 }
 
 /** What lies in the folder of an upload. Nothing is changed. */
@@ -164,7 +165,7 @@ export const look = async (disk: Disk, folder: string): Promise<Look> => {
     const sizes = await Promise.all(some.map(n => disk.size(partFile(folder, n))))
     for (const [index, n] of some.entries()) files.set(n, sizes[index] ?? 0)
   }
-  return { reading: readJournal(bytes), files, bytes }
+  return { reading: readJournal(bytes), files, bytes, isOverflow: await isOverflow(disk, folder) }
 }
 
 const readAll = async (disk: Disk, path: string): Promise<Buffer> => {
