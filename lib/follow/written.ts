@@ -18,8 +18,10 @@ import type { Read } from './container.ts'
 const TAIL = 4_096
 /** Bytes that are read at once. */
 const PIECE = 2 ** 20
-/** Bytes of zeros that are gone through at each look, at most. */
+/** Bytes that are gone through at each look, at most, right behind what is known to be written. */
 const AT_MOST = 64 * 2 ** 20
+/** The same far behind: all of a large hole, four times a second, would fill the line to a network drive. */
+const AT_MOST_FAR = 8 * 2 ** 20
 
 export class Written {
   readonly #read: Read
@@ -45,8 +47,8 @@ export class Written {
       this.#written = from + last + 1
       return
     }
-    let left = AT_MOST
-    for (let at = this.#written; at < size && left > 0; left -= PIECE) {
+    const most = Math.min(size, this.#written + AT_MOST)
+    for (let at = this.#written; at < most; ) {
       const piece = await this.#read(at, Math.min(PIECE, size - at))
       const last = lastOf(piece)
       if (last < 0) break
@@ -56,7 +58,8 @@ export class Written {
     }
     this.#seen = Math.max(this.#seen, this.#written)
     if (this.#seen >= size) this.#seen = this.#written
-    for (; this.#seen < size && left > 0; left -= PIECE) {
+    const mostSeen = Math.min(size, this.#seen + AT_MOST_FAR)
+    while (this.#seen < mostSeen) {
       const piece = await this.#read(this.#seen, Math.min(PIECE, size - this.#seen))
       if (piece.length === 0) return
       const last = lastOf(piece)
