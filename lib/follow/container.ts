@@ -46,7 +46,7 @@ const GUID = {
   asf: Buffer.from('3026b2758e66cf11a6d900aa0062ce6c', 'hex').toString('latin1'),
 }
 
-/** Of RIFF: a size of the rest, which writers leave open as 0 or as all ones. */
+/** Of RIFF: the size of the rest, which writers leave open as 0, as all ones, or as that of the head. */
 const riff = async (read: Read, size: number): Promise<Completeness> => {
   const head = await read(0, 36)
   if (head.length < 36) return 'unknown'
@@ -54,9 +54,13 @@ const riff = async (read: Read, size: number): Promise<Completeness> => {
   // RF64: its true size stands in the chunk that follows. RIFF with all ones was never finished.
   const hasLargeSize = isLarge && head.toString('latin1', 12, 16) === 'ds64'
   if (!hasLargeSize && size > LARGEST) return 'unknown'
-  const rest = hasLargeSize ? Number(head.readBigUInt64LE(20)) : head.readUInt32LE(4)
-  return isClose(rest + 8, size) ? 'finished' : 'unfinished'
+  const told = 8 + (hasLargeSize ? Number(head.readBigUInt64LE(20)) : head.readUInt32LE(4))
+  if (told < size && (await read(told - 8, 8)).equals(NO_SOUND)) return 'unfinished'
+  return judge(told, size)
 }
+
+/** Where a head ends that was written before the first sound. */
+const NO_SOUND = Buffer.from('data\0\0\0\0')
 
 /** Bytes of a file whose size 32 bits can tell. */
 const LARGEST = 2 ** 32
@@ -65,32 +69,44 @@ const LARGEST = 2 ** 32
 const form = async (read: Read, size: number): Promise<Completeness> => {
   const head = await read(0, 8)
   if (head.length < 8 || size > LARGEST) return 'unknown'
-  return isClose(head.readUInt32BE(4) + 8, size) ? 'finished' : 'unfinished'
+  return judge(8 + head.readUInt32BE(4), size)
 }
 
-/** Some count a byte of padding, and some do not. */
-const isClose = (told: number, size: number): boolean => Math.abs(told - size) <= 1
+/**
+ * By the size that a head tells. What is behind a smaller one may be tags, or its writer notes only now
+ * and then how far it is: that tells nothing.
+ */
+const judge = (told: number, size: number): Completeness => {
+  // Some count a byte of padding, and some do not.
+  if (Math.abs(told - size) <= 1) return 'finished'
+  return told > size || told === 8 ? 'unfinished' : 'unknown'
+}
 
 /** Boxes of an MP4 or MOV that are looked at: one in fragments has very many. */
 const BOXES = 64
 
-/** Whole where its index is there and its boxes fill it; open where media come without an index. */
+/**
+ * Whole where its index is there and its boxes fill it; open where media come without an index, or it
+ * is cut. Pictures (HEIC, AVIF) have another index in place of a `moov`.
+ */
 const boxes = async (read: Read, size: number): Promise<Completeness> => {
   let hasIndex = false
   let hasMedia = false
   for (let at = 0, count = 0; count < BOXES; count++) {
-    if (at === size) return hasIndex && hasMedia ? 'finished' : hasMedia ? 'unfinished' : 'unknown'
+    if (at === size && hasIndex && hasMedia) return 'finished'
     const head = await read(at, 16)
     if (head.length < 8) return hasMedia && !hasIndex ? 'unfinished' : 'unknown'
     const kind = head.toString('latin1', 4, 8)
-    if (kind === 'moof') return 'unknown' // In fragments: nothing tells that no more come.
+    // In fragments nothing tells that no more come.
+    if (kind === 'moof' || kind === 'meta') return 'unknown'
     if (kind === 'moov') hasIndex = true
     if (kind === 'mdat') hasMedia = true
     const short = head.readUInt32BE(0)
     const isLarge = short === 1 && head.length === 16
     const length = isLarge ? Number(head.readBigUInt64BE(8)) : short
     // 0: to the end of the file, as writers put it until they know better.
-    if (length < 8 || at + length > size) return hasIndex ? 'unknown' : 'unfinished'
+    const isOpen = length < 8 || at + length > size
+    if (isOpen) return hasIndex && (kind !== 'moov' || length < 8) ? 'unknown' : 'unfinished'
     at += length
   }
   return 'unknown'
@@ -109,6 +125,13 @@ const segment = async (read: Read, size: number): Promise<Completeness> => {
     0,
   )
   return at + 4 + length + told === size ? 'finished' : 'unknown'
+}
+
+/** MPEG's sync word: of AAC, or of a layer with neither a bit rate nor a sampling rate that there is not. */
+const isAudioFrame = ([first, second = 0, third = 0]: Buffer): boolean => {
+  if (first !== 0xff || (second & 0xe0) !== 0xe0) return false
+  if ((second & 0xf6) === 0xf0) return true
+  return (second & 0x06) !== 0 && third >> 4 !== 0xf && (third & 0x0c) !== 0x0c
 }
 
 const any =
@@ -149,7 +172,7 @@ const CONTAINERS: readonly (Container & { readonly is: (head: Buffer) => boolean
       ].map(text => startsWith(text)),
       // MPEG-PS, audio frames of MPEG, and MPEG-TS in packets of 188 bytes, or of 192 as cameras write it.
       head => head.length > 3 && head.readUInt32BE(0) === 0x1ba,
-      head => head[0] === 0xff && ((head[1] ?? 0) & 0xe0) === 0xe0,
+      isAudioFrame,
       head => [0, 188, 376].every(at => head[at] === 0x47),
       head => [4, 196, 388].every(at => head[at] === 0x47),
     ),
