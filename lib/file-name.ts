@@ -9,15 +9,18 @@ const LONGEST = 255
 /**
  * A name that stays in its folder and fits on a disk: what would lead elsewhere is replaced, and what is
  * too long is cut before the extension, between two characters as people see them.
+ *
+ * @param spare bytes that are left, for what is put behind it
  */
-export const fileNameOf = (name: string): string => {
+export const fileNameOf = (name: string, spare = 0): string => {
   const safe = name.replace(/[\p{Cc}<>:"/\\|?*]/gu, '_').replace(/^\.+/, '_')
-  if (bytesOf(safe) <= LONGEST) return safe
+  const longest = LONGEST - spare
+  if (bytesOf(safe) <= longest) return safe
   const extension = extname(safe)
   // One that leaves no room for anything before it is none.
-  const kept = bytesOf(extension) < LONGEST ? extension : ''
+  const kept = bytesOf(extension) < longest ? extension : ''
   const stem = safe.slice(0, safe.length - kept.length)
-  return (cut(stem, LONGEST - bytesOf(kept)) || '_') + kept
+  return (cut(stem, longest - bytesOf(kept)) || '_') + kept
 }
 
 const cut = (text: string, room: number): string => {
