@@ -46,3 +46,4 @@ export type {
 } from './upload/events.ts'
 export type { RealtimeUploadOptions } from './upload/options.ts'
 export { RealtimeUpload } from './upload/realtime-upload.ts'
+export { finishWav } from './upload/wav.ts'
