@@ -44,6 +44,7 @@ export type {
   UploadResult,
   UploadWarning,
 } from './upload/events.ts'
+export type { MendHead } from './upload/late-head.ts'
 export type { RealtimeUploadOptions } from './upload/options.ts'
 export { RealtimeUpload } from './upload/realtime-upload.ts'
 export { finishWav } from './upload/wav.ts'

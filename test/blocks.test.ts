@@ -55,6 +55,16 @@ t.test('the allowance follows the size of the parts', async t => {
   t.equal(takeUpTo(one, 9).length, 2, 'two more make four')
 })
 
+t.test('a part that is kept counts beside the two', async t => {
+  const { account } = poolOf(0)
+  const one = account()
+  one.beginPart(SIZE)
+  t.equal(takeUpTo(one, 1).length, 1)
+  one.keepPart(SIZE)
+  one.beginPart(2 * SIZE)
+  t.equal(takeUpTo(one, 9).length, 4)
+})
+
 t.test('the block that came back last goes out first', async t => {
   const { pool, account } = poolOf(3)
   const one = account()

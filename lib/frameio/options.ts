@@ -78,7 +78,7 @@ export interface ConnectionOptions {
   /**
    * Bytes held for parts that fill, wait or are in flight. Default 268,435,456 (256 MiB), or a
    * quarter of what the process may use where a container limits that, if that is less. An upload may
-   * always hold two parts of its current size.
+   * always hold two parts of its current size; with `lateHead` part 1 as well.
    */
   readonly memoryLimit?: number | undefined
   /** Keep each recording on the disk until Frame.io has it, so that it outlives this process. Default: not. */

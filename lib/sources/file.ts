@@ -10,6 +10,14 @@ import { type Inside, insides } from '../upload/inside.ts'
 import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { endOfStream, type SourceEnd } from './source-end.ts'
 
+/** Its writer mends its head: a function would be called for nothing, or undo that. */
+const refuseMending = (lateHead: unknown): void => {
+  if (typeof lateHead !== 'function') return
+  const text =
+    'left out, or true, where the source is a file: its head goes last anyway, as it stands'
+  throw invalid('lateHead', lateHead, text)
+}
+
 export interface FileFlow {
   /** Resolves when it is over. @throws {RealtimeUploadError} where it cannot be read */
   readonly ended: Promise<undefined>
@@ -22,12 +30,14 @@ export const openFile = (source: FileSource, upload: RealtimeUpload): FileFlow =
     throw invalid('upload', upload, 'one to which nothing was written, for a file')
   }
   const follow = resolveFollow('source.follow', source.follow)
+  const inside = insides.get(upload) as Inside
+  refuseMending(inside.options.lateHead)
   const cancelling = new AbortController()
   let follower: Follower | undefined
   const run = async () => {
     const { signal } = cancelling
     const file = await GrownFile.open(absolute(source.file), follow, signal)
-    follower = new Follower(file, insides.get(upload) as Inside, follow)
+    follower = new Follower(file, inside, follow)
     if (signal.aborted) await follower.close() // The upload was over before it heard of this.
     return follower.run()
   }

@@ -26,6 +26,8 @@ import { reopen } from '../spool/reopen.ts'
 import { Unfinished } from '../spool/unfinished.ts'
 import { tell } from '../upload/diagnostics.ts'
 import type { UploadResult } from '../upload/events.ts'
+import { LateHead } from '../upload/late-head.ts'
+import { finishWav } from '../upload/wav.ts'
 import { followOn } from './follow-on.ts'
 import { type GoOnSettings, goOn, type ResumedUpload } from './go-on.ts'
 import { type CutOff, isThereAlready } from './refused.ts'
@@ -159,10 +161,20 @@ const send = (unfinished: Unfinished, settings: Settings): Promise<void> => {
       bytes: whole.bytes - stored.bytes,
       parts: whole.parts - stored.parts,
     }))
+    const lateHead =
+      opening.lateHead &&
+      new LateHead({
+        mend: opening.lateHead === 'wav' ? finishWav : true,
+        admit: part => transfer.admit(part),
+        onHold: () => {}, // It lies on the disk.
+        onWarning: () => {}, // That was said when its first bytes came.
+      })
     for await (const part of unfinished.parts(fail)) {
       if (signal.aborted) break // What is left need not be read for its sum.
-      transfer.admit(part)
+      if (lateHead) lateHead.take(part)
+      else transfer.admit(part)
     }
+    if (!signal.aborted && unfinished.hasEnded) await lateHead?.end(whole.bytes)
     await transfer.allStored()
   })
 }

@@ -30,6 +30,8 @@ export interface Opening {
   readonly maxSize: number
   readonly expectedSize?: number | undefined
   readonly integrity?: 'md5' | undefined
+  /** Part 1 goes last; `'wav'`: with the sizes of a WAV mended. */
+  readonly lateHead?: true | 'wav' | undefined
 }
 
 /** A file that somebody else writes, as a journal knows it. */

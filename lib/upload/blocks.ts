@@ -104,6 +104,8 @@ export class BlockAccount {
   readonly #seat: Seat
   #held = 0
   #allowance = 0
+  /** Bytes of its allowance that stay in use until the end. */
+  #kept = 0
   #onRoom: (() => void) | undefined
   #giveBack: (() => void) | undefined
 
@@ -122,7 +124,16 @@ export class BlockAccount {
    */
   beginPart(partSize: number): void {
     this.#seat.beginPart(partSize)
-    this.#allowance = 2 * Math.ceil(partSize / this.blockSize) * this.blockSize
+    this.#allowance = this.#kept + 2 * this.#inBlocks(partSize)
+  }
+
+  /** A part of this size is held until the end: from the next on it counts beside those two. */
+  keepPart(partSize: number): void {
+    this.#kept += this.#inBlocks(partSize)
+  }
+
+  #inBlocks(bytes: number): number {
+    return Math.ceil(bytes / this.blockSize) * this.blockSize
   }
 
   /** Is there a block for it: within its own allowance, or within the budget? */

@@ -67,6 +67,7 @@ export interface UploadWarning {
   /**
    * `PARTS_OUTGROW_MEMORY`: the stream is so long that two parts no longer fit `memoryLimit`.
    * `NOT_STREAMABLE`: see `warnIfNotStreamable`.
+   * `HEAD_NOT_MENDED`: `lateHead` is `finishWav`, and what comes is no WAV: part 1 goes up as it came.
    * `SPOOL_FULL`: the disk takes no more. `SPOOL_TOO_SLOW`: the disk is slower than the source and the
    * network. `SPOOL_FAILED`: the disk failed. What comes goes through memory alone, and would not
    * outlive this process; with `SPOOL_FULL` and `SPOOL_TOO_SLOW` until the disk takes it again.
@@ -78,6 +79,7 @@ export interface UploadWarning {
   readonly code:
     | 'PARTS_OUTGROW_MEMORY'
     | 'NOT_STREAMABLE'
+    | 'HEAD_NOT_MENDED'
     | 'SPOOL_FULL'
     | 'SPOOL_TOO_SLOW'
     | 'SPOOL_FAILED'

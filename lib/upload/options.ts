@@ -18,6 +18,7 @@ import {
 import { FrameioClient } from '../frameio/client.ts'
 import { CONCURRENCY, CONNECTION, type ConnectionOptions } from '../frameio/options.ts'
 import { checkFiletype, checkId, checkName, type Limits, limitsOf } from '../frameio/protocol.ts'
+import type { MendHead } from './late-head.ts'
 
 export interface RealtimeUploadOptions extends ConnectionOptions {
   /** Id of a real-time asset, such as `createRealtimeAsset` makes. */
@@ -48,6 +49,19 @@ export interface RealtimeUploadOptions extends ConnectionOptions {
    * not play while it is written. Default false.
    */
   readonly warnIfNotStreamable?: boolean | undefined
+  /**
+   * Part 1 is held until the stream has ended, and registered in one call with the final part. A function
+   * may change it in place before: it is called once, with all bytes of part 1 and how many the file has,
+   * may return a promise, and what it throws fails the upload. `finishWav` mends the sizes of a WAV; where
+   * the stream is none, that is the `warning` `HEAD_NOT_MENDED`, and nothing is changed.
+   *
+   * The upload may always hold three parts then. While it is changed, and until it is stored, part 1 lies
+   * beside `memoryLimit`; so with a function `partSize` is 1 GiB at most. After a crash `resumeUploads`
+   * mends a WAV, but has no function of yours: one is refused beside a durable `spool`. With
+   * `uploadFrom({ file }, upload)` part 1 goes last anyway and is right, so a function is refused as well.
+   * Default false.
+   */
+  readonly lateHead?: boolean | MendHead | undefined
   /** Aborts the upload. */
   readonly signal?: AbortSignal | undefined
 }
@@ -66,6 +80,7 @@ export interface ResolvedUploadOptions {
   readonly stallTimeout: number
   readonly integrity: 'md5' | undefined
   readonly warnIfNotStreamable: boolean
+  readonly lateHead: true | MendHead | undefined
   readonly signal: AbortSignal | undefined
   readonly limits: Limits
 }
@@ -82,11 +97,28 @@ const UPLOAD = [
   'stallTimeout',
   'integrity',
   'warnIfNotStreamable',
+  'lateHead',
   'signal',
 ] as const satisfies (keyof RealtimeUploadOptions)[]
 
 const CLIENT = rule<FrameioClient>('a FrameioClient', v => v instanceof FrameioClient)
 const INTEGRITY = rule<'md5'>("'md5', or left out", v => v === 'md5')
+
+const LATE_HEAD = rule<boolean | MendHead>(
+  'true, false or a function such as finishWav',
+  v => typeof v === 'boolean' || typeof v === 'function',
+)
+
+/** Bytes of a part 1 that one Buffer is to hold. */
+const LARGEST_HEAD = 2 ** 30
+
+const checkLateHead = (value: unknown, partSize: number): true | MendHead | undefined => {
+  const lateHead = take('lateHead', value, LATE_HEAD)
+  if (typeof lateHead === 'function' && partSize > LARGEST_HEAD) {
+    throw invalid('partSize', partSize, `at most ${LARGEST_HEAD} where lateHead is a function`)
+  }
+  return lateHead || undefined
+}
 
 const checkIntegrity = (value: unknown): 'md5' | undefined => {
   const integrity = takeIfGiven('integrity', value, INTEGRITY)
@@ -111,7 +143,7 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
   const { minPartSize, maxPartSize, maxFilesize } = limits
   const { assetId, filetype, assetName, client, expectedSize, integrity, signal } = options
   const { partSize = minPartSize, maxSize = maxFilesize, concurrency = 4 } = options
-  const { stallTimeout = 30_000, warnIfNotStreamable = false } = options
+  const { stallTimeout = 30_000, warnIfNotStreamable = false, lateHead = false } = options
   return {
     assetId: checkId('assetId', assetId),
     filetype: checkFiletype('filetype', filetype),
@@ -125,6 +157,7 @@ export const resolveUploadOptions = (options: RealtimeUploadOptions): ResolvedUp
     stallTimeout: take('stallTimeout', stallTimeout, positive('ms')),
     integrity: checkIntegrity(integrity),
     warnIfNotStreamable: take('warnIfNotStreamable', warnIfNotStreamable, flag),
+    lateHead: checkLateHead(lateHead, partSize),
     signal: takeIfGiven('signal', signal, abortSignal),
     limits,
   }

@@ -11,6 +11,7 @@ import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
 import { memoryHome } from './home.ts'
 import { type Bringer, insides } from './inside.ts'
+import { LateHead } from './late-head.ts'
 import {
   type RealtimeUploadOptions,
   type ResolvedUploadOptions,
@@ -19,7 +20,7 @@ import {
 import { partPlan } from './part-plan.ts'
 import { type Callback, Pour } from './pour.ts'
 import { Splitter } from './splitter.ts'
-import { hasSpool, keptIn, notOpened, openingOf, spoolFor } from './spooling.ts'
+import { hasSpool, keptIn, notOpened, openingOf, refuseOwnHead, spoolFor } from './spooling.ts'
 import { StreamabilityCheck } from './streamable.ts'
 import { noCounts, Transfer, type TransferListener } from './transfer.ts'
 import { notStreamable, partsOutgrowMemory, spoolWarning, uploadFailed } from './warnings.ts'
@@ -46,6 +47,7 @@ export class RealtimeUpload extends Writable {
   readonly #transfer: Transfer
   readonly #spool: UploadSpool | undefined
   readonly #splitter: Splitter
+  readonly #lateHead: LateHead | undefined
   readonly #pour: Pour
   /** Brings parts, where none are made here of what is written. */
   #bringer: Bringer | undefined
@@ -66,7 +68,8 @@ export class RealtimeUpload extends Writable {
 
   constructor(options: RealtimeUploadOptions) {
     const resolved = resolveUploadOptions(options)
-    const { limits, integrity, signal } = resolved
+    const { limits, integrity, lateHead, signal } = resolved
+    refuseOwnHead(resolved)
     super({
       highWaterMark: 64 * 2 ** 10,
       ...(hasSpool(resolved) && {
@@ -94,11 +97,19 @@ export class RealtimeUpload extends Writable {
       this.#emit('warning', spoolWarning(code, cause))
       if (code === 'SPOOL_FAILED' && this.#failure) this.destroy(this.#failure)
     })
+    this.#lateHead =
+      lateHead &&
+      new LateHead({
+        mend: lateHead,
+        admit: part => this.#transfer.admit(part),
+        onHold: size => this.#transfer.memory.keepPart(size),
+        onWarning: warning => this.#emit('warning', warning),
+      })
     this.#splitter = new Splitter({
       plan: partPlan(resolved, limits),
       home: this.#spool ?? memoryHome(this.#transfer.memory),
       start: { parts: 0, bytes: 0 },
-      onPart: part => this.#transfer.admit(part),
+      onPart: part => (this.#lateHead ? this.#lateHead.take(part) : this.#transfer.admit(part)),
       onSize: size => this.#checkSize(size),
       md5: integrity === 'md5',
     })
@@ -205,6 +216,7 @@ export class RealtimeUpload extends Writable {
     clearTimeout(this.#heldTimer)
     this.#unfollow()
     this.#splitter.discard()
+    this.#lateHead?.discard()
     const isDone = this.result !== undefined
     this.#transfer
       .stop(reason)
@@ -261,8 +273,8 @@ export class RealtimeUpload extends Writable {
   }
 
   async #allStored(parts: number, bytes: number): Promise<void> {
-    if (!this.#spool) return this.#transfer.allStored()
-    if (!this.#bringer) await this.#spool.end(parts, bytes)
+    if (!this.#bringer) await this.#spool?.end(parts, bytes)
+    await this.#lateHead?.end(bytes)
     await this.#transfer.allStored().catch(error => {
       throw this.#explained(error)
     })
@@ -277,7 +289,10 @@ export class RealtimeUpload extends Writable {
   }
 
   #take(chunks: readonly Buffer[], callback: Callback): void {
-    for (const chunk of chunks) this.#checkStreamability(chunk)
+    for (const chunk of chunks) {
+      this.#checkStreamability(chunk)
+      this.#lateHead?.look(chunk)
+    }
     this.#pour.take(chunks, callback)
   }
 

@@ -2,6 +2,7 @@
  * An upload's spool: which folder it is, and what its journal says at its head.
  */
 import { join } from 'node:path'
+import { invalid } from '../checks.ts'
 import { RealtimeUploadError } from '../errors.ts'
 import { apiOf } from '../frameio/client.ts'
 import type { ResolvedClientOptions } from '../frameio/options.ts'
@@ -14,11 +15,22 @@ import { Spool, type SpoolOptions } from '../spool/spool.ts'
 import { tell } from './diagnostics.ts'
 import type { ResolvedUploadOptions } from './options.ts'
 import type { Transfer } from './transfer.ts'
+import { finishWav } from './wav.ts'
 
 /** Is there a spool for this upload, given with it or with its client? */
 export const hasSpool = ({ client, connection }: ResolvedUploadOptions): boolean =>
   connection.spool !== undefined ||
   (client !== undefined && apiOf(client).options.spool !== undefined)
+
+/** @throws {RealtimeUploadError} where whoever resumes would lack the function that mends the head */
+export const refuseOwnHead = ({ lateHead, client, connection }: ResolvedUploadOptions): void => {
+  if (lateHead === undefined || lateHead === true || lateHead === finishWav) return
+  const spool = connection.spool ?? (client && apiOf(client).options.spool)
+  if (!spool || spool.durable === false) return
+  const text =
+    'true or finishWav beside a spool, unless spool.durable is false: whoever resumes the upload has no function of yours'
+  throw invalid('lateHead', lateHead, text)
+}
 
 /** A spool for a new upload, not yet open. */
 export const spoolFor = (
@@ -46,7 +58,8 @@ export const openingOf = (
   options: ResolvedUploadOptions,
   { baseUrl, device }: Pick<ResolvedClientOptions, 'baseUrl' | 'device'>,
 ): Opening => {
-  const { assetId, filetype, assetName, partSize, maxSize, expectedSize, integrity } = options
+  const { assetId, filetype, assetName, partSize, maxSize, expectedSize, integrity, lateHead } =
+    options
   return {
     assetId,
     filetype,
@@ -57,6 +70,7 @@ export const openingOf = (
     maxSize,
     expectedSize,
     integrity,
+    lateHead: lateHead === finishWav ? 'wav' : lateHead && true,
   }
 }
 

@@ -10,6 +10,11 @@ export const notStreamable = (): UploadWarning => ({
     'The file has its index (moov) last: it plays once it is whole, and not at all if the recording is cut off. For ffmpeg: -movflags frag_keyframe+empty_moov+default_base_moof',
 })
 
+export const headNotMended = (reason: string): UploadWarning => ({
+  code: 'HEAD_NOT_MENDED',
+  message: `The head of the file is not mended, and goes up as it came: ${reason}`,
+})
+
 const SPOOL: Record<SpoolWarning, string> = {
   SPOOL_FULL: 'The disk of the spool is full',
   SPOOL_TOO_SLOW: 'The disk of the spool is slower than the source and the network',

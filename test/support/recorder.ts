@@ -88,7 +88,8 @@ if (process.argv[1] === RECORDER) {
     process.argv.slice(2)
   const client = new FrameioClient({ token, baseUrl, ...{ [LIMITS_DOOR]: RECORDED } })
   const limit = memory === undefined ? undefined : Number(memory)
-  if (mode === 'record') await record(client, dir, asset, pattern(Number(what), Number(much)), limit)
+  if (mode === 'record')
+    await record(client, dir, asset, pattern(Number(what), Number(much)), limit)
   if (mode === 'film') await record(client, dir, asset, film(what, Number(much)))
   process.stdout.write('resumes\n')
   for await (const one of resumeUploads({ dir, client })) {
