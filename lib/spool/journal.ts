@@ -105,25 +105,56 @@ export interface Reading {
   readonly isForeign: boolean
 }
 
-/** What a journal holds. */
-export const readJournal = (bytes: Buffer): Reading => {
+/**
+ * What a journal holds, but for marks of parts that a later line tells more of: of a recording of
+ * terabytes there are millions of them.
+ */
+export const readJournal = async (
+  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
+): Promise<Reading> => {
   const entries: Entry[] = []
+  let marks: Extract<Entry, { t: 'mark' }>[] = []
+  /** The last part that is known by more than marks. */
+  let last = 0
+  let at = 0
   let end: number | undefined
   let isForeign = false
-  for (let at = 0; at < bytes.length; ) {
-    const feed = bytes.indexOf(10, at)
-    const line = feed < 0 ? undefined : parse(bytes.toString('utf8', at, feed))
+  for await (const bytes of linesOf(chunks)) {
+    const line = bytes.at(-1) === FEED ? parse(bytes.subarray(0, -1)) : undefined
     if (line && end !== undefined && line.d > end) {
       return { entries, end, damagedAt: end, isForeign }
     }
     if (!line) end ??= at
     else if (end === undefined) {
       isForeign ||= !isEntry(line)
-      entries.push(line)
+      if (line.t !== 'mark') entries.push(line)
+      else if (line.n > last) marks.push(line)
+      if (line.t === 'part' || line.t === 'mem' || line.t === 'stored') {
+        last = Math.max(last, line.n)
+        marks = marks.filter(({ n }) => n > last)
+      }
     }
-    at = feed < 0 ? bytes.length : feed + 1
+    at += bytes.length
   }
-  return { entries, end: end ?? bytes.length, damagedAt: undefined, isForeign }
+  return { entries: [...entries, ...marks], end: end ?? at, damagedAt: undefined, isForeign }
+}
+
+const FEED = 10
+
+/** Lines with their feeds; the last may lack it. */
+async function* linesOf(chunks: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let begun: Buffer[] = []
+  for await (const chunk of chunks) {
+    let at = 0
+    for (let feed = chunk.indexOf(FEED); feed >= 0; feed = chunk.indexOf(FEED, at)) {
+      const rest = chunk.subarray(at, feed + 1)
+      yield begun.length === 0 ? rest : Buffer.concat([...begun, rest])
+      begun = []
+      at = feed + 1
+    }
+    if (at < chunk.length) begun.push(chunk.subarray(at))
+  }
+  if (begun.length > 0) yield Buffer.concat(begun)
 }
 
 const KINDS = new Set<Entry['t']>([
@@ -140,11 +171,12 @@ const KINDS = new Set<Entry['t']>([
 const isEntry = (line: Entry): boolean =>
   KINDS.has(line.t) && (line.t !== 'open' || line.version === VERSION)
 
-const parse = (line: string): (Entry & { readonly d: number }) | undefined => {
-  const json = line.slice(9)
-  if (line[8] !== ' ' || line.slice(0, 8) !== hex(crc32(json))) return undefined
+const parse = (line: Buffer): (Entry & { readonly d: number }) | undefined => {
+  const json = line.subarray(9)
+  const isWhole = line[8] === 0x20 && line.toString('latin1', 0, 8) === hex(crc32(json))
+  if (!isWhole) return undefined
   try {
-    return JSON.parse(json)
+    return JSON.parse(json.toString())
   } catch {
     return undefined // A CRC of garbage that holds by chance.
   }

@@ -46,10 +46,10 @@ export const reopen = async (options: Reopening): Promise<Reopened | undefined> 
       await removeFolder(disk, folder, lock)
       return undefined
     }
-    const { reading, bytes } = found
+    const { reading, size } = found
     file = await disk.open(`${folder}/journal`)
-    if (reading.end < bytes.length) {
-      await keepTorn(disk, folder, bytes.subarray(reading.end))
+    if (reading.end < size) {
+      await keepTorn(disk, folder, reading.end, size)
       await file.cut(reading.end)
     }
     await file.sync()
@@ -151,13 +151,16 @@ const heldBy = async (disk: Disk, path: string, marks: MarkedPart['marks']) => {
 interface Look {
   readonly reading: Reading
   readonly files: ReadonlyMap<number, number>
-  readonly bytes: Buffer
+  /** Of the journal, in bytes. */
+  readonly size: number
   readonly isOverflow: boolean
 }
 
 /** What lies in the folder of an upload. Nothing is changed. */
 export const look = async (disk: Disk, folder: string): Promise<Look> => {
-  const bytes = await readAll(disk, `${folder}/journal`)
+  const journal = `${folder}/journal`
+  const size = (await disk.size(journal)) ?? 0
+  const reading = await readJournal(size > 0 ? readFrom(disk, journal, 0, size) : [])
   const numbers = (await disk.list(folder)).flatMap(name => partNumberOf(name) ?? [])
   const files = new Map<number, number>()
   for (let from = 0; from < numbers.length; from += AT_ONCE) {
@@ -165,20 +168,17 @@ export const look = async (disk: Disk, folder: string): Promise<Look> => {
     const sizes = await Promise.all(some.map(n => disk.size(partFile(folder, n))))
     for (const [index, n] of some.entries()) files.set(n, sizes[index] ?? 0)
   }
-  return { reading: readJournal(bytes), files, bytes, isOverflow: await isOverflow(disk, folder) }
-}
-
-const readAll = async (disk: Disk, path: string): Promise<Buffer> => {
-  const size = (await disk.size(path)) ?? 0
-  const chunks: Buffer[] = []
-  if (size > 0) for await (const chunk of readFrom(disk, path, 0, size)) chunks.push(chunk)
-  return Buffer.concat(chunks)
+  return { reading, files, size, isOverflow: await isOverflow(disk, folder) }
 }
 
 /** What is cut off stays, behind what was cut off before. */
-const keepTorn = async (disk: Disk, folder: string, torn: Buffer): Promise<void> => {
+const keepTorn = async (disk: Disk, folder: string, from: number, end: number): Promise<void> => {
   const file = await disk.open(`${folder}/journal.torn`)
-  await file.write([torn], await file.size())
+  let at = await file.size()
+  for await (const chunk of readFrom(disk, `${folder}/journal`, from, end)) {
+    await file.write([chunk], at)
+    at += chunk.length
+  }
   await file.sync()
   await file.close()
 }
