@@ -31,9 +31,9 @@ export const followSignal = (signal: AbortSignal, listener: Listener): (() => vo
 /** What the promise gives, unless the signal aborts first: then its reason, at once. */
 export const unlessAborted = <T>(signal: AbortSignal, promise: Promise<T>): Promise<T> =>
   new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
+    if (signal.aborted) reject(signal.reason)
+    // Not a listener each: a signal goes through all it has for one more, and 10,000 parts may wait.
+    const unfollow = followSignal(signal, reject)
     // Not Promise.race: that would keep every result for as long as the signal lives.
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    promise.then(resolve, reject).finally(unfollow)
   })
