@@ -117,6 +117,16 @@ const ROWS: readonly Row[] = [
     is: { code: 'ERR_SPOOL_INCOMPLETE', from: 5, to: 10 },
   },
   {
+    name: 'a part that was in memory, of which the journal had no time to tell',
+    entries: [OPEN, part(1), mark(2, 5), mark(4, 3)],
+    files: [
+      [1, 5],
+      [2, 5],
+      [4, 3],
+    ],
+    is: { code: 'ERR_SPOOL_INCOMPLETE', partNumber: 3, from: 10, to: undefined },
+  },
+  {
     name: 'a part that was in memory and came to the disk after all',
     entries: [OPEN, mem(1), part(1), final(1, 5)],
     files: [[1, 5]],

@@ -112,6 +112,12 @@ export const recover = ({ folder, reading, files, isOverflow }: Found): Recovery
     const marks = [...(known.marks.get(n) ?? [])].sort((one, other) => one.at - other.at)
     marked.push({ n, marks })
   }
+  // What is not even begun here was in memory alone, and what stands behind it does not follow.
+  const gap = last + marked.length + 1
+  if (!final && [...known.marks.keys()].some(n => n > gap)) {
+    const bytes = marked.reduce((sum, { marks }) => sum + (marks.at(-1)?.at ?? 0), cut.bytes)
+    throw incomplete(opening.assetId, gap, bytes, undefined)
+  }
   return { opening, followed: undefined, isDone, stored, send, cut, marked, final }
 }
 
