@@ -22,23 +22,18 @@ import { RealtimeUploadError } from '../errors.ts'
 import { unlessAborted } from '../net/signals.ts'
 import type { Bringer, Inside } from '../upload/inside.ts'
 import { partPlan } from '../upload/part-plan.ts'
-import { type Completeness, containerOf, MAGIC } from './container.ts'
-import type { GrownFile, State } from './grown-file.ts'
+import { containerOf, MAGIC } from './container.ts'
+import { type GrownFile, isSame, type State } from './grown-file.ts'
 import type { ResolvedFollowOptions, Verify } from './options.ts'
-import { isOver, type Reason } from './over.ts'
+import type { Reason } from './over.ts'
 import { Parts, type StoredParts } from './parts.ts'
 import { truncated } from './range-part.ts'
-import { WriterWatch } from './writers.ts'
-import { Written } from './written.ts'
+import { LOOK_EVERY, Watch } from './watch.ts'
 
-/** Between two looks, in ms. */
-const LOOK_EVERY = 250
 /** Looks between two at its name. */
 const NAME_EVERY = 4
 /** How often it is begun anew where the file changes while it is checked. */
 const ROUNDS = 3
-/** How long nothing may change by default, in ms: on a disk of this machine, and on a network drive. */
-const IDLE = { local: 60_000, network: 120_000 }
 
 /** How a file that was followed ended. */
 export interface FollowEnd {
@@ -47,6 +42,9 @@ export interface FollowEnd {
   /** Its head says that it is not finished. */
   readonly isUnfinished: boolean
 }
+
+/** Of a file whose size was settled beforehand. */
+const NO_END: FollowEnd = { reason: undefined, isUnfinished: false }
 
 /** What of an upload that was cut off is known already. */
 export interface Known {
@@ -61,7 +59,6 @@ export class Follower implements Bringer {
   readonly #inside: Inside
   readonly #follow: ResolvedFollowOptions | undefined
   readonly #parts: Parts
-  readonly #written: Written
   readonly #closing = new AbortController()
   /** Bytes of the file, where they are settled. */
   #total: number | undefined
@@ -85,7 +82,6 @@ export class Follower implements Bringer {
     this.#inside = inside
     this.#follow = follow
     this.#total = known.total
-    this.#written = new Written(file.read)
     const { options } = inside
     this.#parts = new Parts({
       file,
@@ -157,68 +153,25 @@ export class Follower implements Bringer {
   }
 
   async #untilOver(): Promise<FollowEnd> {
-    if (!this.#follow || this.#total !== undefined)
-      return { reason: undefined, isUnfinished: false }
+    if (!this.#follow || this.#total !== undefined) return NO_END
     const { headroom, ended } = this.#follow
-    const { now, isLocal, idle } = await this.#surroundings()
-    const writers = new WriterWatch(this.#file.id)
-    let last: State | undefined
-    let unchangedSince = now() - (isLocal ? await this.#age() : 0)
-    let wasOpen = false
+    const watch = await Watch.of(this.#file, this.#follow)
     for (let count = 0; ; count++) {
-      const wasToldToEnd = ended?.aborted ?? false
-      const state = await this.#file.state()
-      const writer = await writers.look(now())
-      if (last && !isSame(state, last)) unchangedSince = now()
-      last = state
-      await this.#written.look(state.size)
-      this.#bytes = Math.max(this.#bytes, this.#written.bytes)
-      this.#refuseTooLarge(this.#bytes)
-      const completeness = await this.#completeness(state.size)
-      const facts = {
-        now: now(),
-        unchangedSince,
-        writer,
-        wasToldToEnd,
-        completeness,
-        wasOpen,
-        isLocal,
-        idle,
+      const seen = await watch.look()
+      if (seen) {
+        const { size, written, reason, isUnfinished, isMadeLarge } = seen
+        this.#bytes = Math.max(this.#bytes, written)
+        this.#refuseTooLarge(this.#bytes)
+        // Of what was made large beforehand the zeros do not count, but never less than was sent.
+        const known = isMadeLarge ? Math.max(written, this.#parts.sent) : size
+        if (reason === 'told') this.#total = known
+        if (reason) return { reason, isUnfinished }
+        if (size < this.#parts.sent) throw truncated(this.#file.path, size)
+        this.#parts.cut(written - headroom)
       }
-      const reason = isOver(facts)
-      if (reason === 'told') this.#total = await this.#toldSize(state, writer.isThere)
-      if (reason) return { reason, isUnfinished: completeness === 'unfinished' }
-      wasOpen ||= completeness !== 'finished'
-      if (state.size < this.#parts.sent) throw truncated(this.#file.path, state.size)
-      this.#parts.cut(this.#written.bytes - headroom)
       if (count % NAME_EVERY === 0) await this.#lookAtName()
       await this.#pause(ended)
     }
-  }
-
-  async #surroundings() {
-    const isLocal = await this.#file.isLocal()
-    const idle = this.#follow?.idle ?? (isLocal ? IDLE.local : IDLE.network)
-    return { now: () => performance.now(), isLocal, idle }
-  }
-
-  /** How long it had been left alone before this began, in ms. The clock of a network drive is another. */
-  async #age(): Promise<number> {
-    const { changedAt } = await this.#file.state()
-    return Math.max(0, Date.now() - Number(changedAt / 1_000_000n))
-  }
-
-  async #completeness(size: number): Promise<Completeness> {
-    const head = await this.#file.read(0, MAGIC)
-    const container = containerOf(head)
-    return container ? container.completeness(this.#file.read, size) : 'unknown'
-  }
-
-  /** At the moment that it is told. Of what was made large beforehand the zeros do not count. */
-  async #toldSize({ size, allocated }: State, isWritten: boolean): Promise<number> {
-    await this.#written.lookBack(size)
-    const isMadeLarge = isWritten || allocated < size
-    return isMadeLarge ? Math.max(this.#written.bytes, this.#parts.sent) : size
   }
 
   async #lookAtName(): Promise<void> {
@@ -279,9 +232,6 @@ export class Follower implements Bringer {
     return unlessAborted(this.#closing.signal, promise)
   }
 }
-
-const isSame = (one: State, other: State): boolean =>
-  one.size === other.size && one.changedAt === other.changedAt
 
 const changed = (path: string): RealtimeUploadError => {
   const message = `${path} is still being changed, though it seemed to be over: what S3 has of it cannot be made certain`

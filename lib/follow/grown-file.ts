@@ -19,6 +19,10 @@ export interface State {
   readonly allocated: number
 }
 
+/** Is it as it was? */
+export const isSame = (one: State, other: State): boolean =>
+  one.size === other.size && one.changedAt === other.changedAt
+
 export class GrownFile {
   readonly path: string
   readonly handle: FileHandle

@@ -1,0 +1,129 @@
+/**
+ * A look at a growing file, again and again: how far it is written, and whether it is over.
+ */
+import type { RealtimeUploadError } from '../errors.ts'
+import { type Completeness, containerOf, MAGIC } from './container.ts'
+import { type GrownFile, isSame, type State } from './grown-file.ts'
+import type { ResolvedFollowOptions } from './options.ts'
+import { isOver, type Reason } from './over.ts'
+import { WriterWatch } from './writers.ts'
+import { Written } from './written.ts'
+
+/** Between two looks, in ms. */
+export const LOOK_EVERY = 250
+/** How long nothing may change by default, in ms: on a disk of this machine, and on a network drive. */
+const IDLE = { local: 60_000, network: 120_000 }
+/** How long a file may be out of reach, in ms: a network drive may be gone for a while. */
+const OUT_OF_REACH = 600_000
+
+export interface Seen {
+  /** Bytes of the file, and of what counts of it: see written.ts. */
+  readonly size: number
+  readonly written: number
+  /** Why it is over; undefined where it is not. */
+  readonly reason: Reason | undefined
+  readonly isUnfinished: boolean
+  /**
+   * It was made large beforehand, or has holes: its size stands still while it is written. One that
+   * ends in silence grows.
+   */
+  readonly isMadeLarge: boolean
+}
+
+export class Watch {
+  readonly #file: GrownFile
+  readonly #written: Written
+  readonly #writers: WriterWatch
+  readonly #ended: AbortSignal | undefined
+  readonly #isLocal: boolean
+  readonly #idle: number
+  #last: State | undefined
+  /** When its bytes or size, its size, and how far it is written were last seen to change, in ms. */
+  #changedAt: number
+  #sizeAt = Number.NEGATIVE_INFINITY
+  #writtenAt = Number.NEGATIVE_INFINITY
+  /** Its head has said something else than that it is finished. */
+  #wasOpen = false
+  #lostSince: number | undefined
+
+  static async of(file: GrownFile, { idle, ended }: ResolvedFollowOptions): Promise<Watch> {
+    const isLocal = await file.isLocal()
+    const { changedAt } = await file.state()
+    // How long it was left alone before this began. The clock of a network drive is another.
+    const age = isLocal ? Math.max(0, Date.now() - Number(changedAt / 1_000_000n)) : 0
+    return new Watch(file, {
+      isLocal,
+      idle: idle ?? (isLocal ? IDLE.local : IDLE.network),
+      ended,
+      changedAt: performance.now() - age,
+    })
+  }
+
+  private constructor(file: GrownFile, { isLocal, idle, ended, changedAt }: WatchOptions) {
+    this.#file = file
+    this.#written = new Written(file.read)
+    this.#writers = new WriterWatch(file.id)
+    this.#isLocal = isLocal
+    this.#idle = idle
+    this.#ended = ended
+    this.#changedAt = changedAt
+  }
+
+  /** Undefined where it is out of reach just now. @throws what it could not be read for, at length */
+  async look(): Promise<Seen | undefined> {
+    try {
+      const seen = await this.#look()
+      this.#lostSince = undefined
+      return seen
+    } catch (error) {
+      this.#lostSince ??= performance.now()
+      const isLong = performance.now() - this.#lostSince >= OUT_OF_REACH
+      const isLost = (error as RealtimeUploadError).code === 'ERR_SOURCE_FAILED'
+      if (!isLost || isLong || this.#ended?.aborted) throw error
+      return undefined
+    }
+  }
+
+  async #look(): Promise<Seen> {
+    const wasToldToEnd = this.#ended?.aborted ?? false
+    const state = await this.#file.state()
+    const { size } = state
+    const now = performance.now()
+    const writer = await this.#writers.look(now)
+    if (this.#last && !isSame(state, this.#last)) this.#changedAt = now
+    if (this.#last && size !== this.#last.size) this.#sizeAt = now
+    this.#last = state
+    const before = this.#written.bytes
+    await (wasToldToEnd ? this.#written.lookBack(size) : this.#written.look(size))
+    const written = this.#written.bytes
+    if (written !== before && before > 0) this.#writtenAt = now
+    const completeness = await this.#completeness(size)
+    const reason = isOver({
+      now,
+      unchangedSince: this.#changedAt,
+      writer,
+      wasToldToEnd,
+      completeness,
+      wasOpen: this.#wasOpen,
+      isLocal: this.#isLocal,
+      idle: this.#idle,
+    })
+    this.#wasOpen ||= completeness !== 'finished'
+    const isSparse = state.allocated < size
+    const isAhead = writer.isThere && this.#writtenAt > this.#sizeAt
+    const isMadeLarge = now - this.#sizeAt >= LOOK_EVERY && (isSparse || isAhead)
+    return { size, written, reason, isUnfinished: completeness === 'unfinished', isMadeLarge }
+  }
+
+  async #completeness(size: number): Promise<Completeness> {
+    const container = containerOf(await this.#file.read(0, MAGIC))
+    return container ? container.completeness(this.#file.read, size) : 'unknown'
+  }
+}
+
+interface WatchOptions {
+  readonly isLocal: boolean
+  readonly idle: number
+  readonly ended: AbortSignal | undefined
+  readonly changedAt: number
+}

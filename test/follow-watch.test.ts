@@ -1,0 +1,65 @@
+/**
+ * What is seen of a growing file where looking at it is not simple.
+ */
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import t from 'tap'
+import { GrownFile, unreadable } from '../lib/follow/grown-file.ts'
+import { type ResolvedFollowOptions, resolveFollow } from '../lib/follow/options.ts'
+import { LOOK_EVERY, Watch } from '../lib/follow/watch.ts'
+
+interface Teardown {
+  teardown(fn: () => unknown): void
+}
+
+const setUp = async (t: Teardown) => {
+  const dir = await mkdtemp(join(tmpdir(), 'watch-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  const path = join(dir, 'A001.wav')
+  const writer = await open(path, 'w')
+  t.teardown(() => writer.close())
+  const file = await GrownFile.open(path, undefined, new AbortController().signal)
+  t.teardown(() => file.close())
+  const ending = new AbortController()
+  const follow = resolveFollow('follow', { ended: ending.signal }) as ResolvedFollowOptions
+  return { path, writer, file, ending, watch: await Watch.of(file, follow) }
+}
+
+t.test('a file that is out of reach for a while is waited for', async t => {
+  const { path, writer, file, watch, ending } = await setUp(t)
+  await writer.write('abc')
+  t.match(await watch.look(), { size: 3, written: 3, reason: undefined })
+  const { state } = file
+  file.state = () => Promise.reject(unreadable(path, new Error('EIO')))
+  t.equal(await watch.look(), undefined)
+  file.state = state
+  t.match(await watch.look(), { size: 3 })
+  file.state = () => Promise.reject(unreadable(path, new Error('EIO')))
+  ending.abort()
+  await t.rejects(watch.look(), { code: 'ERR_SOURCE_FAILED', path }, 'but not by whoever ends it')
+})
+
+t.test('a recording that ends in silence keeps it, for its size grows', async t => {
+  const { writer, watch, ending } = await setUp(t)
+  await writer.write(Buffer.alloc(5_000, 1), 0, 5_000, 0)
+  await watch.look()
+  await writer.write(Buffer.alloc(5_000), 0, 5_000, 5_000)
+  await watch.look()
+  ending.abort()
+  t.match(await watch.look(), { size: 10_000, written: 5_000, isMadeLarge: false, reason: 'told' })
+})
+
+t.test('a file that was made large beforehand is written while its size stands still', async t => {
+  const { writer, watch, ending } = await setUp(t)
+  // With bytes, as fallocate does it: the disk has them, so only their zeros tell.
+  await writer.write(Buffer.alloc(50_000), 0, 50_000, 0)
+  await writer.write(Buffer.alloc(5_000, 1), 0, 5_000, 0)
+  await watch.look()
+  await wait(LOOK_EVERY)
+  await writer.write(Buffer.alloc(5_000, 1), 0, 5_000, 5_000)
+  await watch.look()
+  ending.abort()
+  t.match(await watch.look(), { size: 50_000, written: 10_000, isMadeLarge: true, reason: 'told' })
+})
