@@ -35,6 +35,7 @@ export type {
   UploadFromResult,
 } from './sources/upload-from.ts'
 export { uploadFrom } from './sources/upload-from.ts'
+export type { KeptFile } from './spool/home.ts'
 export type { DiagnosticMessages } from './upload/diagnostics.ts'
 export type {
   EventMap,

@@ -126,6 +126,35 @@ t.test(
   },
 )
 
+t.test('with --keep-spool each take stays, also one that was killed and finished', async t => {
+  const account = await accountFor(t)
+  const { sandbox, env, base, toNew } = account
+  const dir = t.testdir()
+  const spool = join(dir, 'spool')
+  const args = ['--spool', spool, '--keep-free', '0', '--keep-spool', '--json']
+  const shot = Buffer.alloc(6 * MiB, 'a take')
+  const whole = await run([...toNew, ...args], { env, input: shot })
+  const { assetId, kept } = JSON.parse(whole.stdout)
+  t.strictSame(kept, { path: join(spool, assetId, 'new.mp4'), missing: [] })
+  t.ok((await readFile(kept.path)).equals(shot))
+
+  const { child, said, ended } = start([...toNew, ...args, ...camera(12, dir)], { env })
+  await until(() => said.stderr.includes(`"bytesDurable":${12 * MiB}`), 'all to be durable')
+  child.kill('SIGKILL')
+  await ended
+  const [id = ''] = (await readdir(spool)).filter(name => name !== assetId)
+  const resumed = await run(['--resume', spool, ...base], { env })
+  const path = join(spool, id, 'new.mp4')
+  t.match(resumed, { code: 0, stdout: `${id}  ${12 * MiB} bytes  3 parts  ${path}\n` })
+  t.ok((await readFile(path)).equals(await readFile(join(dir, 'shot'))))
+  await sandbox.asset(id)?.whenUploaded()
+  t.strictSame((await readdir(spool, { recursive: true })).sort(), [
+    ...[assetId, join(assetId, 'new.mp4'), id, join(id, 'new.mp4')].sort(),
+  ])
+  const nothing = await run(['--resume', spool, '--list'])
+  t.match(nothing, { code: 0, stdout: '' })
+})
+
 t.test('with a sandbox it works as well, and afterwards its server is gone', async t => {
   const dir = t.testdir()
   const args = ['--sandbox', join(dir, 'out'), '--name', 'a.mp4', '--keep-free', '0']
@@ -152,6 +181,11 @@ t.test('what makes no sense is refused', async t => {
     [['--resume', '.', '--', 'true'], /no program stands behind it/],
     [['--sandbox', '--name', 'a.mp4', '--spool-max', '1G'], /--spool-max has no meaning without/],
     [['--sandbox', '--name', 'a.mp4', '--spool-overflow'], /--spool-overflow has no meaning/],
+    [['--sandbox', '--name', 'a.mp4', '--keep-spool'], /--keep-spool has no meaning without/],
+    [
+      ['--sandbox', '--name', 'a.mp4', '--spool', '.', '--keep-spool', '--spool-overflow'],
+      /--keep-spool has no meaning with --spool-overflow/,
+    ],
     [
       ['--sandbox', '--name', 'a.mp4', '--spool', '/dev/null/x'],
       /--spool must be a folder to write/,

@@ -117,12 +117,19 @@ const uploadOf = (values: Values): Settings['upload'] => {
 /** @throws {UsageError} */
 const spoolOf = (values: Values): Settings['upload']['spool'] => {
   const { spool: dir, 'spool-max': maxBytes, 'keep-free': keepFree } = values
-  const overflow = values['spool-overflow']
-  if (dir !== undefined) return { dir, durable: !overflow, maxBytes, keepFree }
+  const { 'spool-overflow': overflow, 'keep-spool': keep, name } = values
+  if (keep && overflow) {
+    throw new UsageError(
+      '--keep-spool has no meaning with --spool-overflow: most bytes never reach the disk',
+    )
+  }
+  const kept = keep && (name ?? true)
+  if (dir !== undefined) return { dir, durable: !overflow, maxBytes, keepFree, keep: kept }
   const stranger = Object.entries({
     'spool-max': maxBytes,
     'keep-free': keepFree,
     'spool-overflow': overflow,
+    'keep-spool': keep,
   }).find(([, value]) => value !== undefined)
   if (stranger) throw new UsageError(`--${stranger[0]} has no meaning without --spool DIR`)
   return undefined

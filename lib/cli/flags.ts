@@ -159,6 +159,7 @@ export const FLAGS = [
     read: readSize,
   },
   { name: 'spool-overflow', help: 'only what memory cannot hold' },
+  { name: 'keep-spool', help: 'leave each take in DIR as a file', option: 'spool.keep' },
   {
     name: 'resume',
     value: 'DIR',

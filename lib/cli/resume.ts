@@ -6,6 +6,7 @@ import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP } from '../frameio/options.ts'
 import { type Resumed, resumeUploads } from '../sources/resume.ts'
 import { listUploads, type Waiting as Unfinished } from '../spool/list.ts'
+import { keptIncomplete } from '../upload/warnings.ts'
 import { connect } from './account.ts'
 import type { ResumeSettings } from './arguments.ts'
 import { Display } from './display.ts'
@@ -102,6 +103,10 @@ const finish = async (
       display.stop()
       if (signal.aborted) break
       if ('error' in one) tellOf(one, display, verbose)
+      else if (one.kept && one.kept.missing.length > 0) {
+        const { code, message } = keptIncomplete(one.kept)
+        display.say('warning', message, { code })
+      }
       const isTold = 'error' in one || (await output.tell(one, lineFor(one)))
       if ('error' in one || !isTold) end = 'failed'
     }
@@ -114,10 +119,10 @@ const finish = async (
   }
 }
 
-const lineFor = ({ assetId, bytes, parts }: Exclude<Resumed, { error: Error }>): string =>
+const lineFor = ({ assetId, bytes, parts, kept }: Exclude<Resumed, { error: Error }>): string =>
   bytes === 0
     ? `${assetId}  is empty: nothing of it is here`
-    : `${assetId}  ${bytes} bytes  ${parts} parts`
+    : [assetId, `${bytes} bytes`, `${parts} parts`, ...(kept ? [kept.path] : [])].join('  ')
 
 const tellOf = (
   { assetId, error }: Extract<Resumed, { error: Error }>,

@@ -111,12 +111,12 @@ const openTarget = async (
     : openLocal(settings, settings.sandbox)
 }
 
-const resultOf = ({ assetId, bytes, parts, seconds, path, source }: Take) => {
+const resultOf = ({ assetId, bytes, parts, seconds, path, kept, source }: Take) => {
   const { ok, exitCode, signal } = source
-  return { assetId, bytes, parts, seconds, path, source: { ok, exitCode, signal } }
+  return { assetId, bytes, parts, seconds, path, kept, source: { ok, exitCode, signal } }
 }
 
-const lineOf = ({ assetId, bytes, parts, seconds, path }: Take): string =>
-  [assetId, `${bytes} bytes`, `${parts} parts`, `${seconds} s`, path]
+const lineOf = ({ assetId, bytes, parts, seconds, path, kept }: Take): string =>
+  [assetId, `${bytes} bytes`, `${parts} parts`, `${seconds} s`, path, kept?.path]
     .filter(text => text !== undefined)
     .join('  ')

@@ -14,6 +14,7 @@ import {
   positive,
   refusal,
   refuseUnknown,
+  rule,
   take,
   text,
 } from '../checks.ts'
@@ -46,6 +47,13 @@ export interface SpoolOptions {
   readonly maxBytes?: number | undefined
   /** Bytes that are left free on the volume. Default 1,073,741,824 (1 GiB). */
   readonly keepFree?: number | undefined
+  /**
+   * `true`: what was uploaded stays, as one file a take, `<dir>/<assetId>/<name>`. It is called
+   * `assetName`, or else after the asset's id; a string is a name of its own. While it is not whole
+   * `.partial` stands behind that, and `.incomplete` where the disk did not take all of it. What stays
+   * does not count towards `maxBytes`. Default false.
+   */
+  readonly keep?: boolean | string | undefined
   /** Greatest age of bytes that a power cut may take, in ms: 10..60,000. Default 1,000. */
   readonly syncEvery?: number | undefined
 }
@@ -55,6 +63,7 @@ export interface ResolvedSpoolOptions {
   readonly durable: boolean
   readonly maxBytes: number
   readonly keepFree: number
+  readonly keep: boolean | string
   readonly syncEvery: number
 }
 
@@ -195,31 +204,49 @@ export const resolveClientOptions = (
 const FOLDER = text('the path of a folder', /./)
 const BYTES = number('a number of bytes, 0 or more, or Infinity', 0, Number.POSITIVE_INFINITY)
 
+const KEEP = rule<boolean | string>(
+  'true, false, or a name for the file',
+  v => typeof v === 'boolean' || (typeof v === 'string' && v !== ''),
+)
+const SPOOL = [
+  'dir',
+  'durable',
+  'maxBytes',
+  'keepFree',
+  'keep',
+  'syncEvery',
+] as const satisfies (keyof SpoolOptions)[]
+
 const checkSpool = (value: unknown): ResolvedSpoolOptions => {
   const text = 'an object such as { dir: "/media/spool" }'
   const spool: { readonly [K in keyof SpoolOptions]: unknown } = {
     dir: undefined,
     ...object('spool', value, text),
   }
-  refuseUnknown('spool.', spool, ['dir', 'durable', 'maxBytes', 'keepFree', 'syncEvery'])
+  refuseUnknown('spool.', spool, SPOOL)
   const {
     dir,
     durable = true,
     maxBytes = Number.POSITIVE_INFINITY,
     keepFree = 2 ** 30,
+    keep = false,
     syncEvery = 1_000,
   } = spool
-  return {
+  const checked = {
     dir: take('spool.dir', dir, FOLDER),
     durable: take('spool.durable', durable, flag),
     maxBytes: take('spool.maxBytes', maxBytes, BYTES),
     keepFree: take('spool.keepFree', keepFree, BYTES),
+    keep: take('spool.keep', keep, KEEP),
     syncEvery: take(
       'spool.syncEvery',
       syncEvery,
       number('a number of ms from 10 to 60,000', 10, 60_000),
     ),
   }
+  if (checked.durable || checked.keep === false) return checked
+  const without = 'false with spool.durable: false, where most bytes never reach the disk'
+  throw invalid('spool.keep', keep, without)
 }
 
 const isLoopback = (host: string) =>

@@ -20,6 +20,7 @@ import { CONCURRENCY } from '../frameio/options.ts'
 import { realDisk } from '../spool/disk.ts'
 import { isOurs } from '../spool/folder.ts'
 import { Followed } from '../spool/followed.ts'
+import type { KeptFile } from '../spool/home.ts'
 import type { Opening } from '../spool/journal.ts'
 import { lock } from '../spool/lock.ts'
 import { reopen } from '../spool/reopen.ts'
@@ -135,6 +136,8 @@ const resume = async (folder: string, settings: Settings): Promise<Resumed> => {
 const resumeSpooled = async (unfinished: Unfinished, settings: Settings): Promise<Resumed> => {
   const { client, onInterrupted } = settings
   let isOver = false
+  let over: Omit<UploadResult, 'kept'>
+  let kept: KeptFile | undefined
   try {
     const { opening } = unfinished
     checkClient(opening, client)
@@ -146,10 +149,12 @@ const resumeSpooled = async (unfinished: Unfinished, settings: Settings): Promis
       })
     }
     isOver = unfinished.hasEnded || bytes === 0
-    return { assetId: opening.assetId, bytes, parts }
+    over = { assetId: opening.assetId, bytes, parts }
   } finally {
-    await (isOver ? unfinished.finish() : unfinished.close())
+    if (isOver) kept = await unfinished.finish()
+    else await unfinished.close()
   }
+  return { ...over, ...(kept && { kept }) }
 }
 
 const send = (unfinished: Unfinished, settings: Settings): Promise<void> => {

@@ -6,6 +6,8 @@
  *   reserve    1 MiB for the last lines of the journal, where the disk is full
  *   00001.part …  the bytes of a part; of the one that fills those that came
  *   overflow   says that these are but the parts that memory could not hold; then there is no journal
+ *
+ * Whatever else lies in it, such as a take that was kept, is no business of an upload's.
  */
 import { basename } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
@@ -40,6 +42,10 @@ export const isOverflow = (disk: Disk, folder: string): Promise<boolean> =>
 
 export const aboutFragments = (folder: string, assetId: string): string =>
   `${folder} holds fragments of a recording of asset ${assetId} that was cut off: with durable: false the rest was in memory alone, and nothing of it can be finished. Remove the folder by hand.`
+
+/** Is it the name of a file that comes and goes with an upload? */
+export const isOwn = (name: string): boolean =>
+  /^(lock|journal(\.torn)?|reserve|overflow|\d{5,}\.part(\.torn)?)$/.test(name)
 
 /**
  * Is it the folder of an upload? Others are left alone. An empty one is that of an upload which was cut
@@ -117,19 +123,21 @@ export const refuseUsed = async (disk: Disk, folder: string, assetId: string): P
 }
 
 /**
- * In an order in which what is left always reads as what it is. The lock's file goes before the lock is
+ * In an order in which what is left always reads as what it is. What is not the upload's stays. The lock's file goes before the lock is
  * released: else somebody could take it in between, and lose its file. The folder goes afterwards:
  * Windows keeps the name of a file until it is closed.
  */
 export const removeFolder = async (disk: Disk, folder: string, lock: Lock): Promise<void> => {
   const names = await disk.list(folder)
   const isLast = (name: string) => ['journal', OVERFLOW, 'lock'].includes(name)
-  for (const name of names) if (!isLast(name)) await disk.remove(`${folder}/${name}`)
+  const own = names.filter(name => isOwn(name) && !isLast(name))
+  for (const name of own) await disk.remove(`${folder}/${name}`)
   await disk.syncFolder(folder)
   await disk.remove(`${folder}/journal`)
   await disk.remove(`${folder}/${OVERFLOW}`)
   await disk.remove(`${folder}/lock`)
   await lock.release()
+  if (!names.every(isOwn)) return
   await disk.removeFolder(folder).catch(error => {
     // Another upload of this asset has begun in it.
     if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error

@@ -82,6 +82,13 @@ export interface FileLog {
   end(parts: number, total: number): Promise<void>
 }
 
+/** A recording that stays on the disk. */
+export interface KeptFile {
+  readonly path: string
+  /** Bytes that it lacks, in order, each from `from` up to and without `to`: what stands there is nothing. */
+  readonly missing: readonly { readonly from: number; readonly to: number }[]
+}
+
 /** What an upload needs of its spool, beside a home for its parts. */
 export interface UploadSpool extends Home, FileLog {
   /** Where it lies. */
@@ -98,7 +105,13 @@ export interface UploadSpool extends Home, FileLog {
   readonly bytesDurable: number
   /** Makes the folder of a new upload. */
   open(upload: Opening): Promise<void>
-  /** All is stored: removes everything. */
+  /**
+   * All is stored: a take that stays gets its name. Undefined where none does.
+   *
+   * @throws what the disk threw; then `finish` leaves all for a resume
+   */
+  keep(): Promise<KeptFile | undefined>
+  /** All is stored: removes everything but what stays. */
   finish(): Promise<void>
   /** The upload ends before all is stored: keeps everything. */
   close(): Promise<void>

@@ -32,6 +32,8 @@ export interface Opening {
   readonly integrity?: 'md5' | undefined
   /** Part 1 goes last; `'wav'`: with the sizes of a WAV mended. */
   readonly lateHead?: true | 'wav' | undefined
+  /** The name of the file as which the take stays: its parts lie in that, and in no files of their own. */
+  readonly keep?: string | undefined
 }
 
 /** A file that somebody else writes, as a journal knows it. */

@@ -85,6 +85,9 @@ export class Overflow implements PartOwner, UploadSpool {
     this.bytesDurable += size
   }
 
+  /** What only passes through the disk cannot stay there. */
+  async keep(): Promise<undefined> {}
+
   onPushed(): void {}
 
   onNoRoom(): void {}
@@ -103,6 +106,7 @@ export class Overflow implements PartOwner, UploadSpool {
   }
 
   onStored(part: SpoolPart): void {
+    part.drop()
     this.#parts.delete(part)
     this.bytesDurable += part.filled
     if (part.written > 0) this.#remove(part)

@@ -6,6 +6,7 @@ import { crc32 } from 'node:zlib'
 import type { Disk, DiskFile } from './disk.ts'
 import { isOverflow, partFile, partNumberOf, removeFolder, useReserve } from './folder.ts'
 import { Journal, type Reading, readJournal } from './journal.ts'
+import { type KeptBefore, keptBefore } from './kept.ts'
 import type { Lock } from './lock.ts'
 import { readFrom } from './read-back.ts'
 import { damaged, type MarkedPart, type Recovery, recover, type WholePart } from './recover.ts'
@@ -24,6 +25,8 @@ export interface Reopened {
   readonly journal: Journal
   /** With what the files hold of parts of which there were marks alone. */
   readonly recovery: Recovery
+  /** Where the take stays. */
+  readonly kept: KeptBefore | undefined
 }
 
 /** Files that are looked at at once. */
@@ -39,8 +42,10 @@ export const reopen = async (options: Reopening): Promise<Reopened | undefined> 
   const { disk, folder } = options
   const lock = await options.lock(`${folder}/lock`)
   let file: DiskFile | undefined
+  let kept: KeptBefore | undefined
   try {
     const found = await look(disk, folder)
+    kept = found.kept
     const recovery = recover({ folder, ...found })
     if (!recovery) {
       await removeFolder(disk, folder, lock)
@@ -54,10 +59,13 @@ export const reopen = async (options: Reopening): Promise<Reopened | undefined> 
     }
     await file.sync()
     const journal = new Journal(file, reading.end, () => useReserve(disk, folder))
-    const taken = await takeMarked({ disk, folder, journal, recovery })
-    return { disk, folder, lock, journal, recovery: { ...recovery, ...taken } }
+    const parts = kept?.take ?? disk
+    const taken = await takeMarked({ disk: parts, folder, journal, recovery })
+    return { disk: parts, folder, lock, journal, recovery: { ...recovery, ...taken }, kept }
   } catch (error) {
-    await file?.close().catch(() => {}) // What went wrong first is what counts.
+    // What went wrong first is what counts.
+    await file?.close().catch(() => {})
+    await kept?.take.close().catch(() => {})
     await lock.release()
     throw error
   }
@@ -69,7 +77,7 @@ const takeMarked = async ({
   folder,
   journal,
   recovery,
-}: Omit<Reopened, 'lock'>): Promise<Pick<Recovery, 'send' | 'cut'>> => {
+}: Omit<Reopened, 'lock' | 'kept'>): Promise<Pick<Recovery, 'send' | 'cut'>> => {
   const { marked } = recovery
   const send: WholePart[] = [...recovery.send]
   let { cut } = recovery
@@ -154,6 +162,7 @@ interface Look {
   /** Of the journal, in bytes. */
   readonly size: number
   readonly isOverflow: boolean
+  readonly kept: KeptBefore | undefined
 }
 
 /** What lies in the folder of an upload. Nothing is changed. */
@@ -161,14 +170,16 @@ export const look = async (disk: Disk, folder: string): Promise<Look> => {
   const journal = `${folder}/journal`
   const size = (await disk.size(journal)) ?? 0
   const reading = await readJournal(size > 0 ? readFrom(disk, journal, 0, size) : [])
-  const numbers = (await disk.list(folder)).flatMap(name => partNumberOf(name) ?? [])
+  const kept = keptBefore(disk, folder, reading.entries)
+  const parts = kept?.take ?? disk
+  const numbers = (await parts.list(folder)).flatMap(name => partNumberOf(name) ?? [])
   const files = new Map<number, number>()
   for (let from = 0; from < numbers.length; from += AT_ONCE) {
     const some = numbers.slice(from, from + AT_ONCE)
-    const sizes = await Promise.all(some.map(n => disk.size(partFile(folder, n))))
+    const sizes = await Promise.all(some.map(n => parts.size(partFile(folder, n))))
     for (const [index, n] of some.entries()) files.set(n, sizes[index] ?? 0)
   }
-  return { reading, files, size, isOverflow: await isOverflow(disk, folder) }
+  return { reading, files, size, isOverflow: await isOverflow(disk, folder), kept }
 }
 
 /** What is cut off stays, behind what was cut off before. */

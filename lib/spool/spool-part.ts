@@ -22,6 +22,7 @@ export interface PartOwner {
   maySendFromMemory(part: SpoolPart): boolean
   onRest(part: SpoolPart): void
   onCut(part: SpoolPart): void
+  /** Drops it, at once or when its bytes are needed no more. */
   onStored(part: SpoolPart): void
 }
 
@@ -53,6 +54,8 @@ export class SpoolPart implements Filling {
   /** Does it lie whole and durable in its file, and does the journal say so? */
   isWhole = false
   isStored = false
+  /** Is its memory being read for its file? */
+  isBeingWritten = false
   /** While it is written. */
   file: DiskFile | undefined
   /** When it may be registered. */
@@ -173,7 +176,6 @@ export class SpoolPart implements Filling {
 
   #stored(): void {
     this.isStored = true
-    this.drop()
     this.#options.owner.onStored(this)
   }
 

@@ -22,8 +22,9 @@
 import { crc32 } from 'node:zlib'
 import { type Disk, type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
-import type { BlockMemory, Filling, UploadSpool } from './home.ts'
+import type { BlockMemory, Filling, KeptFile, UploadSpool } from './home.ts'
 import { type Entry, Journal, type Opening, opening, type SourceFile } from './journal.ts'
+import { freeName, Kept } from './kept.ts'
 import type { Lock } from './lock.ts'
 import { Spares } from './spares.ts'
 import { type PartOwner, SpoolPart } from './spool-part.ts'
@@ -76,6 +77,11 @@ export class Spool implements PartOwner, UploadSpool {
   #final: Extract<Entry, { t: 'final' }> | undefined
   #isFinalDurable = false
   readonly #spares: Spares
+  /** Where the take stays. */
+  #kept: Kept | undefined
+  /** The take getting its name, where it stays; and whether that was in vain. */
+  #keeping: Promise<KeptFile | undefined> | undefined
+  #isUnkept = false
   #failure: Error | undefined
   /** The disk took no more, since when, and whether that was said since it last did. */
   #isFull = false
@@ -98,7 +104,9 @@ export class Spool implements PartOwner, UploadSpool {
   constructor(options: SpoolOptions) {
     this.#options = options
     this.#spares = new Spares(options.memoryLimit, () => this.#parts)
-    options.memory.onShort(() => this.#spares.collect())
+    options.memory.onShort(() => {
+      if (!this.#kept?.giveSpare()) this.#spares.collect()
+    })
   }
 
   /** Where it lies. */
@@ -130,7 +138,7 @@ export class Spool implements PartOwner, UploadSpool {
    * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`
    */
   async open(upload: Opening): Promise<void> {
-    const { disk, folder } = this.#options
+    const { disk, folder, keepFree, memoryLimit } = this.#options
     this.#lock = await claimFolder(disk, folder, this.#options.lock)
     await refuseUsed(disk, folder, upload.assetId)
     const reserve = await disk.open(`${folder}/reserve`)
@@ -142,19 +150,24 @@ export class Spool implements PartOwner, UploadSpool {
     }
     const file = await disk.open(`${folder}/journal`)
     this.#journal = new Journal(file, 0, () => useReserve(disk, folder))
-    this.#journal.add(opening(upload))
+    const keep = upload.keep && freeName(await disk.list(folder), upload.keep)
+    if (keep !== undefined) {
+      this.#kept = new Kept({ folder, disk, name: keep, keepFree, memoryLimit })
+    }
+    this.#journal.add(opening({ ...upload, keep }))
     await this.#journal.sync()
   }
 
   begin(size: number): Filling {
-    const { disk, memory, folder } = this.#options
+    const { memory, folder } = this.#options
     memory.beginPart(size)
+    this.#kept?.begin(size)
     const n = ++this.#count
     const part = new SpoolPart({
       n,
       size,
       path: partFile(folder, n),
-      disk,
+      disk: this.#disk,
       memory,
       owner: this,
     })
@@ -220,24 +233,34 @@ export class Spool implements PartOwner, UploadSpool {
   }
 
   onStored(part: SpoolPart): void {
+    const isWanted = !this.#failure && this.#kept?.wants(part)
+    if (!isWanted) part.drop()
     this.#spares.stored(part)
     this.#inMemory.delete(part)
     this.#stored.push(part)
     this.bytesDurable += part.filled - part.synced
     if (this.#failure) return
     this.#journal?.add({ t: 'stored', n: part.n, size: part.filled })
-    this.#timer ??= setTimeout(() => this.#due(), this.#options.syncEvery)
+    if (isWanted) this.#due()
+    else this.#timer ??= setTimeout(() => this.#due(), this.#options.syncEvery)
+  }
+
+  keep(): Promise<KeptFile | undefined> {
+    this.#keeping ??= this.#keep().catch(error => {
+      this.#isUnkept = true
+      throw error
+    })
+    return this.#keeping
   }
 
   /** All is stored: removes everything. A disk that fails now is no failure: `resume` does it then. */
   async finish(): Promise<void> {
     const { disk, folder, onWarning } = this.#options
     try {
-      await this.#settle()
-      this.#journal?.add({ t: 'done' })
-      if (!this.#failure) await this.#journal?.sync()
+      await this.keep().catch(() => {}) // Whoever asked for it has heard of that.
+      if (!this.#kept) await this.#done()
       await this.#closeFiles()
-      if (this.#lock) await removeFolder(disk, folder, this.#lock)
+      if (this.#lock && !this.#isUnkept) await removeFolder(disk, folder, this.#lock)
     } catch (error) {
       onWarning('SPOOL_FAILED', error as Error)
     } finally {
@@ -247,6 +270,7 @@ export class Spool implements PartOwner, UploadSpool {
 
   /** The upload ends before all is stored: keeps everything. */
   async close(): Promise<void> {
+    await this.#keeping?.catch(() => {})
     if (!this.#failure && this.#journal) {
       // Holds 6: what skipped the disk has no other home any more.
       for (const part of [...this.#inMemory, ...this.#parts]) part.skips = false
@@ -262,6 +286,25 @@ export class Spool implements PartOwner, UploadSpool {
     } finally {
       await this.#lock?.release()
     }
+  }
+
+  async #keep(): Promise<KeptFile | undefined> {
+    if (!this.#kept) return undefined
+    if (!this.#failure) this.#due()
+    await this.#done()
+    return this.#kept.conclude(this.#final?.total ?? 0)
+  }
+
+  /** Nobody needs the parts any more, and the journal says so. */
+  async #done(): Promise<void> {
+    await this.#settle()
+    this.#journal?.add({ t: 'done' })
+    if (!this.#failure) await this.#journal?.sync()
+  }
+
+  /** Where parts lie. */
+  get #disk(): Disk {
+    return this.#kept?.take ?? this.#options.disk
   }
 
   // ── Bytes to the disk, as they come ────────────────────────────────────────────────────────────
@@ -287,20 +330,24 @@ export class Spool implements PartOwner, UploadSpool {
 
   /** Writes what a part has, up to `end`, or as much of it as goes at once. One call at a time. */
   #write(part: SpoolPart, end: number): Promise<void> {
-    const write = async () => {
+    return this.#inTurn(async () => {
       if (part.skips || part.isStored || part.written >= end) return
-      const { memory, disk } = this.#options
+      const { memory } = this.#options
       const at = part.written
       const to = Math.min(end, at - (at % memory.blockSize) + AT_ONCE * memory.blockSize)
       if (!(await hasRoom(this.#options, this.#onDisk, to - at))) return this.#full(part, undefined)
+      if (part.isStored) return // Its memory may be gone.
       const chunks = [...part.chunks(at, to)]
       try {
-        part.file ??= await disk.open(part.path)
+        part.isBeingWritten = true
+        part.file ??= await this.#disk.open(part.path)
         await part.file.write(chunks, at)
       } catch (error) {
         if (!isFull(error)) throw error
         await part.file?.cut(at)
         return this.#full(part, error as Error)
+      } finally {
+        part.isBeingWritten = false
       }
       part.crc = chunks.reduce((crc, chunk) => crc32(chunk, crc), part.crc)
       part.written = to
@@ -308,7 +355,10 @@ export class Spool implements PartOwner, UploadSpool {
       this.#isTold = false
       this.#journal?.add(markOf(part))
       await this.#journal?.write()
-    }
+    })
+  }
+
+  #inTurn<T>(write: () => Promise<T>): Promise<T> {
     const next = this.#writes.then(write)
     this.#writes = next.catch(() => {})
     return next
@@ -352,6 +402,7 @@ export class Spool implements PartOwner, UploadSpool {
       part.isToldOf ||= entry?.t === 'mem'
       part.synced = at
       if (entry?.t === 'part') {
+        this.#kept?.isThere(part)
         this.#spares.add(part)
         this.#options.onWhole(part.n, part.filled)
         this.#inMemory.delete(part)
@@ -364,6 +415,10 @@ export class Spool implements PartOwner, UploadSpool {
     if (final) this.#whenFinal()
     await this.#remove(stored)
     this.#stored.splice(0, stored.length)
+    const late = await this.#inTurn(async () => this.#kept?.catchUp())
+    if (!late) return
+    this.#journal?.add(late)
+    this.#isDue = true
   }
 
   /** Holds 1. */
@@ -386,7 +441,7 @@ export class Spool implements PartOwner, UploadSpool {
   async #remove(parts: readonly SpoolPart[]): Promise<void> {
     for (const part of parts) {
       await closeFile(part)
-      if (part.written > 0) await this.#options.disk.remove(part.path)
+      if (part.written > 0) await this.#disk.remove(part.path)
       this.#onDisk -= part.written
     }
     if (parts.length > 0) this.#isFull = false
@@ -450,6 +505,7 @@ export class Spool implements PartOwner, UploadSpool {
     clearTimeout(this.#looking)
     for (const part of this.#parts) part.skips ||= !part.isWhole
     this.#options.onWarning('SPOOL_FAILED', error)
+    this.#kept?.giveUp()
     this.#letGo()
   }
 
@@ -483,6 +539,7 @@ export class Spool implements PartOwner, UploadSpool {
       part.drop()
       await closeFile(part)
     }
+    await this.#kept?.close()
     await this.#journal?.close()
   }
 }

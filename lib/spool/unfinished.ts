@@ -4,8 +4,9 @@
 import { createHash } from 'node:crypto'
 import type { Disk } from './disk.ts'
 import { partFile, removeFolder } from './folder.ts'
-import type { Part } from './home.ts'
+import type { KeptFile, Part } from './home.ts'
 import type { Journal, Opening } from './journal.ts'
+import type { KeptBefore } from './kept.ts'
 import type { Lock } from './lock.ts'
 import { checked, readFrom } from './read-back.ts'
 import { incomplete, type Recovery, type WholePart } from './recover.ts'
@@ -17,6 +18,8 @@ export class Unfinished {
   readonly #lock: Lock
   readonly #journal: Journal
   readonly #recovery: Recovery
+  /** Where the take stays. */
+  readonly #kept: KeptBefore | undefined
   #final: Recovery['final']
   /** Stored parts whose files are still there. */
   #stored: WholePart[] = []
@@ -27,7 +30,8 @@ export class Unfinished {
   /** The disk failed: nothing is written any more, for a sync that failed must not be repeated. */
   #failure: Error | undefined
 
-  constructor({ folder, disk, lock, journal, recovery }: Reopened) {
+  constructor({ folder, disk, lock, journal, recovery, kept }: Reopened) {
+    this.#kept = kept
     this.folder = folder
     this.#disk = disk
     this.#lock = lock
@@ -116,13 +120,19 @@ export class Unfinished {
     }
   }
 
-  /** Frame.io has all of it: removes everything. @throws what the disk threw; then what is left stays */
-  async finish(): Promise<void> {
+  /**
+   * Frame.io has all of it: removes everything but a take that stays, and says where that is.
+   *
+   * @throws what the disk threw; then what is left stays
+   */
+  async finish(): Promise<KeptFile | undefined> {
+    let kept: KeptFile | undefined
     try {
       await this.#tidying
       if (this.#failure) throw this.#failure
       this.#journal.add({ t: 'done' })
       await this.#journal.sync()
+      kept = await this.#kept?.conclude(this.whole.bytes)
     } catch (error) {
       await this.close()
       throw error
@@ -133,6 +143,7 @@ export class Unfinished {
     } finally {
       await this.#lock.release()
     }
+    return kept
   }
 
   /** Keeps what is not stored. */
@@ -141,6 +152,7 @@ export class Unfinished {
     try {
       await this.#checking
       await this.#tidying
+      await this.#kept?.take.close()
       await this.#journal.close()
     } finally {
       await this.#lock.release()

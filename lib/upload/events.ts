@@ -3,6 +3,7 @@
  */
 import type { Readable } from 'node:stream'
 import type { RealtimeUploadError } from '../errors.ts'
+import type { KeptFile } from '../spool/home.ts'
 
 /** Where an upload stands. */
 export interface Progress {
@@ -23,7 +24,7 @@ export interface Progress {
   readonly partsInFlight: number
   /** Attempts that failed and were followed by another, of calls and PUTs. */
   readonly retries: number
-  /** Bytes on the disk now; 0 without a spool. */
+  /** Bytes on the disk that are not stored yet; 0 without a spool. */
   readonly bytesSpooled: number
   /** Bytes that outlive this process and a power cut: stored, or durable in the spool. */
   readonly bytesDurable: number
@@ -34,6 +35,8 @@ export interface UploadResult {
   readonly assetId: string
   readonly bytes: number
   readonly parts: number
+  /** The recording on the disk, with `spool.keep`; absent where it could not be kept. */
+  readonly kept?: KeptFile
 }
 
 /** A part that is stored. */
@@ -71,6 +74,7 @@ export interface UploadWarning {
    * `SPOOL_FULL`: the disk takes no more. `SPOOL_TOO_SLOW`: the disk is slower than the source and the
    * network. `SPOOL_FAILED`: the disk failed. What comes goes through memory alone, and would not
    * outlive this process; with `SPOOL_FULL` and `SPOOL_TOO_SLOW` until the disk takes it again.
+   * `SPOOL_NOT_KEPT`: what was to stay on the disk (`spool.keep`) is not whole.
    * `UPLOAD_FAILED`: the upload failed for good; the spool goes on until `end()`, which then fails.
    * Of a file that is followed: `SOURCE_REPLACED`: another file has its name now. `SOURCE_UNFINISHED`:
    * whoever wrote it did not finish it. `SOURCE_REWRITTEN`: more than a tenth of it was changed at the
@@ -83,6 +87,7 @@ export interface UploadWarning {
     | 'SPOOL_FULL'
     | 'SPOOL_TOO_SLOW'
     | 'SPOOL_FAILED'
+    | 'SPOOL_NOT_KEPT'
     | 'UPLOAD_FAILED'
     | 'SOURCE_REPLACED'
     | 'SOURCE_UNFINISHED'

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream'
 import { invalid } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { followSignal } from '../net/signals.ts'
-import type { UploadSpool } from '../spool/home.ts'
+import type { KeptFile, UploadSpool } from '../spool/home.ts'
 import { refuseDecoded } from './decoded.ts'
 import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
@@ -23,7 +23,14 @@ import { Splitter } from './splitter.ts'
 import { hasSpool, keptIn, notOpened, openingOf, refuseOwnHead, spoolFor } from './spooling.ts'
 import { StreamabilityCheck } from './streamable.ts'
 import { noCounts, Transfer, type TransferListener } from './transfer.ts'
-import { notStreamable, partsOutgrowMemory, spoolWarning, uploadFailed } from './warnings.ts'
+import {
+  keptIncomplete,
+  notKept,
+  notStreamable,
+  partsOutgrowMemory,
+  spoolWarning,
+  uploadFailed,
+} from './warnings.ts'
 
 /** With a spool the source is held when memory has been full for so long, in ms: the disk frees it. */
 const HELD = 5_000
@@ -181,16 +188,16 @@ export class RealtimeUpload extends Writable {
   }
 
   override _final(callback: Callback): void {
-    this.#end().then(({ bytes, parts }) => {
+    this.#end().then(facts => {
       this.#emit('progress', this.progress)
       if (this.destroyed) return // By a listener, just now: that is the end then.
-      this.#result = { assetId: this.#options.assetId, bytes, parts }
+      this.#result = { assetId: this.#options.assetId, ...facts }
       callback()
     }, callback)
   }
 
   /** Sends what is left; what there is, once all of it is stored. */
-  async #end(): Promise<{ bytes: number; parts: number }> {
+  async #end(): Promise<Omit<UploadResult, 'assetId'>> {
     if (!this.#bringer) this.#splitter.end()
     const { bytes, parts } = (await this.#bringer?.end()) ?? this.#splitter
     const { assetId } = this.#options
@@ -199,9 +206,9 @@ export class RealtimeUpload extends Writable {
       throw new RealtimeUploadError('ERR_EMPTY_STREAM', message, { assetId })
     }
     this.#isFinal = true
-    await this.#allStored(parts, bytes)
+    const kept = await this.#allStored(parts, bytes)
     await this.#bringer?.confirm()
-    return { bytes, parts }
+    return { bytes, parts, ...(kept && { kept }) }
   }
 
   override _destroy(error: Error | null, callback: Callback): void {
@@ -272,12 +279,21 @@ export class RealtimeUpload extends Writable {
     }, HELD)
   }
 
-  async #allStored(parts: number, bytes: number): Promise<void> {
+  async #allStored(parts: number, bytes: number): Promise<KeptFile | undefined> {
     if (!this.#bringer) await this.#spool?.end(parts, bytes)
     await this.#lateHead?.end(bytes)
     await this.#transfer.allStored().catch(error => {
       throw this.#explained(error)
     })
+    if (!this.#spool) return undefined
+    try {
+      const kept = await this.#spool.keep()
+      if (kept && kept.missing.length > 0) this.#emit('warning', keptIncomplete(kept))
+      return kept
+    } catch (error) {
+      this.#emit('warning', notKept(this.#spool.folder, error as Error))
+      return undefined
+    }
   }
 
   /** With what to do next, where the recording is on the disk. */

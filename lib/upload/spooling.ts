@@ -2,6 +2,7 @@
  * An upload's spool: which folder it is, and what its journal says at its head.
  */
 import { join } from 'node:path'
+import mime from 'mime'
 import { invalid } from '../checks.ts'
 import { RealtimeUploadError } from '../errors.ts'
 import { apiOf } from '../frameio/client.ts'
@@ -9,6 +10,7 @@ import type { ResolvedClientOptions } from '../frameio/options.ts'
 import { realDisk } from '../spool/disk.ts'
 import type { UploadSpool } from '../spool/home.ts'
 import type { Opening } from '../spool/journal.ts'
+import { keptNameOf } from '../spool/kept.ts'
 import { lock } from '../spool/lock.ts'
 import { Overflow } from '../spool/overflow.ts'
 import { Spool, type SpoolOptions } from '../spool/spool.ts'
@@ -39,7 +41,7 @@ export const spoolFor = (
   onWarning: SpoolOptions['onWarning'],
 ): UploadSpool | undefined => {
   if (!client.spool) return undefined
-  const { dir, durable, ...settings } = client.spool
+  const { dir, durable, keep: _, ...settings } = client.spool
   const Kind = durable ? Spool : Overflow
   return new Kind({
     ...settings,
@@ -56,7 +58,7 @@ export const spoolFor = (
 
 export const openingOf = (
   options: ResolvedUploadOptions,
-  { baseUrl, device }: Pick<ResolvedClientOptions, 'baseUrl' | 'device'>,
+  { baseUrl, device, spool }: Pick<ResolvedClientOptions, 'baseUrl' | 'device' | 'spool'>,
 ): Opening => {
   const { assetId, filetype, assetName, partSize, maxSize, expectedSize, integrity, lateHead } =
     options
@@ -71,7 +73,21 @@ export const openingOf = (
     expectedSize,
     integrity,
     lateHead: lateHead === finishWav ? 'wav' : lateHead && true,
+    keep: spool?.keep ? keptNameOf(nameFor(options, spool.keep)) : undefined,
   }
+}
+
+/** What a take is to be called that stays. */
+const nameFor = (
+  { assetId, assetName, filetype }: ResolvedUploadOptions,
+  keep: string | true,
+): string => {
+  if (keep !== true) return keep
+  if (assetName !== undefined) return assetName
+  const extension = mime.getExtension(filetype)
+  if (extension === null) return assetId
+  // Of two that are known for QuickTime nobody uses the first.
+  return `${assetId}.${extension === 'qt' ? 'mov' : extension}`
 }
 
 /** Why a spool could not be opened, in the words of its option where the system says it. */

@@ -1,6 +1,7 @@
 /**
  * What an upload warns of, in full sentences. Each is said once.
  */
+import type { KeptFile } from '../spool/home.ts'
 import type { SpoolWarning } from '../spool/spool.ts'
 import type { UploadWarning } from './events.ts'
 
@@ -14,6 +15,8 @@ export const headNotMended = (reason: string): UploadWarning => ({
   code: 'HEAD_NOT_MENDED',
   message: `The head of the file is not mended, and goes up as it came: ${reason}`,
 })
+/** Ranges that are named one by one. */
+const NAMED = 8
 
 const SPOOL: Record<SpoolWarning, string> = {
   SPOOL_FULL: 'The disk of the spool is full',
@@ -29,6 +32,23 @@ export const spoolWarning = (code: SpoolWarning, cause: Error | undefined): Uplo
     message: `${SPOOL[code]}${why}: what comes goes through memory alone ${until}, and would not outlive this process`,
   }
 }
+
+/** Of a take that was to stay. Frame.io has all of it. */
+export const keptIncomplete = ({ path, missing }: KeptFile): UploadWarning => {
+  const ranges = missing.map(({ from, to }) => `${from} to ${to}`)
+  const named = ranges.slice(0, NAMED).join(', ')
+  const more = ranges.length > NAMED ? ` and ${ranges.length - NAMED} more` : ''
+  return {
+    code: 'SPOOL_NOT_KEPT',
+    message: `${path} lacks bytes ${named}${more}, which the disk did not take. Frame.io has all of it`,
+  }
+}
+
+/** The same, where the disk failed at the end. */
+export const notKept = (folder: string, { message }: Error): UploadWarning => ({
+  code: 'SPOOL_NOT_KEPT',
+  message: `What was to be kept in ${folder} got no name of its own: ${message}. Frame.io has all of it, and resumeUploads tries again`,
+})
 
 /** With a spool, in the middle of a recording. */
 export const uploadFailed = (error: Error): UploadWarning => ({

@@ -15,6 +15,9 @@ import { within } from './servers.ts'
 /** Longest life of a resume that is killed, in ms. */
 const LONGEST_RESUME = 150
 
+/** What a recording is called that stays. */
+const KEPT = 'take.mp4'
+
 /** What is recorded, and how what is left of it is judged. */
 interface Subject {
   /** The recorder's words for it. */
@@ -62,9 +65,10 @@ const filmIn = async (folder: string): Promise<Subject> => {
  * Runs it until it ends, or is killed so many ms after its first word; gives what it said, and when it
  * was killed: undefined where it had ended before.
  */
-const run = async (args: readonly string[], life = Infinity) => {
+const run = async (args: readonly string[], life = Infinity, env: NodeJS.ProcessEnv = {}) => {
   const child = spawn(process.execPath, ['--import=tsx', RECORDER, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, ...env },
   })
   let said = ''
   let killed = 0
@@ -103,7 +107,7 @@ export interface KillOptions {
   readonly onRun?: () => void
 }
 
-/** So many recordings, each killed, and a third of their resumes as well. */
+/** So many recordings, each killed, and a third of their resumes as well; two in five are to stay. */
 export const killRecorders = async (
   count: number,
   { random, film = false, onRun = () => {} }: KillOptions,
@@ -129,10 +133,15 @@ export const killRecorders = async (
         const times = random() < 0.5 ? Infinity : 5
         sandbox.faults.add({ on: 'put', assetId: asset.id, times, do: { reset: 'during' } })
       }
+      const keep = random() < 0.4
       const life = random() * subject.life
       const where = [sandbox.url, sandbox.token, dir]
       const { mode, words } = subject.command(seed)
-      const { said, killed = Number.NaN } = await run([mode, ...where, asset.id, ...words], life)
+      const { said, killed = Number.NaN } = await run(
+        [mode, ...where, asset.id, ...words],
+        life,
+        keep ? { KEEP: KEPT } : {},
+      )
       sandbox.faults.clear()
       const chunks = chunksIn(said)
       const { handed = 0, durable = 0 } = chunks.at(-1) ?? {}
@@ -155,8 +164,11 @@ export const killRecorders = async (
       if (!held) return end(`${name} is now ${bytes.length} bytes, or others`)
       const fault = isThere ? await subject.faultOf(asset.path as string, bytes) : ''
       if (fault !== '') return end(`${name} as ${bytes.length} bytes: ${fault}`)
-      const left = await readdir(dir)
-      if (left.length > 0) return end(`${name} leaves ${left}`)
+      const kept = keep && isThere ? join(asset.id, KEPT) : undefined
+      const left = (await readdir(dir, { recursive: true })).sort().join()
+      if (left !== (kept ? `${asset.id},${kept}` : '')) return end(`${name} leaves ${left}`)
+      if (kept && !(await readFile(join(dir, kept))).equals(bytes))
+        return end(`${name} is kept otherwise than it was uploaded`)
       const firstLost = chunks.find(({ handed }) => handed > bytes.length)
       sums.recordings++
       sums.kills += [killed, cut?.killed].filter(Number.isFinite).length

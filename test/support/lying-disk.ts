@@ -75,9 +75,21 @@ export class LyingDisk implements Disk {
   crash(calls: number, fate: Fate, random: Random): Map<string, Buffer> {
     const { files, live, durable } = this.#replay(calls)
     const names = new Map<string, number>()
+    // A file that gets another name has one of both at any time: that much the file system promises.
+    const renamed = new Map(
+      this.calls
+        .slice(0, calls)
+        .flatMap(call => (call.t === 'rename' ? [[call.from, call.to] as const] : [])),
+    )
+    const coins = new Map<string, boolean>()
+    const falls = (path: string) => {
+      const coin = coins.get(path) ?? random() < 0.5
+      coins.set(path, coin)
+      return coin
+    }
     for (const path of new Set([...live.keys(), ...durable.keys()])) {
       const [now, before] = [live.get(path), durable.get(path)]
-      const keeps = fate === 'kept' || (fate !== 'lost' && random() < 0.5)
+      const keeps = fate === 'kept' || (fate !== 'lost' && falls(renamed.get(path) ?? path))
       const id = keeps ? now : before
       if (id !== undefined) names.set(path, id)
     }
@@ -224,8 +236,11 @@ const apply = (file: File, call: Call): void => {
     file.live = live
     file.dirty.push({ from: call.at, to: end })
   } else if (call.t === 'cut') {
-    file.dirty.push({ from: Math.min(call.size, file.live.length), to: file.live.length })
-    file.live = Buffer.from(file.live.subarray(0, call.size))
+    const [from = 0, to] = [file.live.length, call.size].sort((one, other) => one - other)
+    file.dirty.push({ from, to: to ?? from })
+    const live = Buffer.alloc(call.size)
+    file.live.copy(live)
+    file.live = live
   } else if (call.t === 'sync') {
     file.durable = file.live
     file.dirty = []

@@ -3,7 +3,7 @@
  * to that disk the power goes. What must hold of what is recovered is said at each check.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Part } from '../../lib/spool/home.ts'
+import type { KeptFile, Part } from '../../lib/spool/home.ts'
 import { Spool } from '../../lib/spool/spool.ts'
 import { BlockAccount, BlockPool } from '../../lib/upload/blocks.ts'
 import { Splitter } from '../../lib/upload/splitter.ts'
@@ -11,6 +11,7 @@ import { FATES, type Fate, LyingDisk, type Random } from './lying-disk.ts'
 import { openUnfinished } from './unfinished.ts'
 
 const FOLDER = '/spool/asset'
+const KEPT = 'take.mp4'
 const lock = async () => ({ release: async () => {} })
 
 /** Mulberry32: the same numbers for the same seed. */
@@ -41,6 +42,8 @@ interface Take {
   readonly disk: LyingDisk
   readonly moments: readonly Moment[]
   readonly partSize: number
+  /** Is it to stay, as a file? */
+  readonly isKept: boolean
 }
 
 /** Records a take, until its end or not, on a disk that then is as it is. */
@@ -51,6 +54,7 @@ const record = async (random: Random): Promise<Take> => {
   const disk = new LyingDisk()
   const isSmall = random() < 0.3
   if (isSmall) disk.capacity = 2 ** 20 + between(random, 0, 20_000)
+  const isKept = random() < 0.5
   const moments: Moment[] = []
   const registered: Part[] = []
   const stored: Part[] = []
@@ -100,6 +104,7 @@ const record = async (random: Random): Promise<Take> => {
     origin: 'https://api.frame.io',
     partSize,
     maxSize: 2 ** 40,
+    keep: isKept ? KEPT : undefined,
   })
   const isOffline = random() < 0.3
   const sending = new Set<Promise<void>>()
@@ -139,6 +144,7 @@ const record = async (random: Random): Promise<Take> => {
     await spool.end(splitter.parts, splitter.bytes)
     if (!isOffline) await Promise.all(sending)
     note()
+    if (!isOffline && random() < 0.8) await spool.keep()
     if (!isOffline && how < 0.5) await spool.finish()
     else await spool.close()
   } else {
@@ -149,7 +155,7 @@ const record = async (random: Random): Promise<Take> => {
     await spool.close()
   }
   note()
-  return { data, disk, moments, partSize }
+  return { data, disk, moments, partSize, isKept }
 }
 
 /**
@@ -174,6 +180,7 @@ const withResumes = async (
       isEnded = true
       await resumed.end()
     }
+    if (resumed?.isDone) await resumed.finish()
     disk = end(disk, between(random, before, disk.calls.length), random() < 0.5)
   }
   return { disk, isEnded }
@@ -181,7 +188,7 @@ const withResumes = async (
 
 /** What lies on a disk, put together with what S3 has. @returns what does not hold */
 const check = async (
-  { data, partSize }: Take,
+  { data, partSize, isKept }: Take,
   { disk, isEnded }: Awaited<ReturnType<typeof withResumes>>,
   { promised, registered, stored, isSuspended }: Moment,
 ): Promise<string | undefined> => {
@@ -191,11 +198,15 @@ const check = async (
       ? data.subarray((n - 1) * partSize, n * partSize)
       : undefined
   const isStored = stored.reduce((sum, { size }) => sum + size, 0) === data.length
-  if (!found && isStored) return undefined
+  const kept = (file: KeptFile | undefined, length: number) =>
+    isKept ? faultIn(disk, file, data.subarray(0, length), isSuspended) : undefined
+  if (!found && isStored) return kept(isSuspended ? undefined : WHOLE, data.length)
   if (!found || found.whole.bytes === 0) {
     return promised === 0 ? undefined : `${promised} bytes were durable, and none is left`
   }
-  if (found.isDone) return isStored ? undefined : 'done, and not all is stored'
+  if (found.isDone) {
+    return isStored ? kept(await found.finish(), data.length) : 'done, and not all is stored'
+  }
   const hadEnded = found.hadEnded
   await found.end()
   const { bytes, parts } = found.whole
@@ -208,6 +219,7 @@ const check = async (
     const chunks: Uint8Array[] = []
     for await (const chunk of part.body()) chunks.push(chunk)
     sent.set(part.number, Buffer.concat(chunks))
+    part.release(true)
     last = part
   }
   if (damage) return `damage where there is none: ${damage.message}`
@@ -233,7 +245,28 @@ const check = async (
       return `part ${number} has another size now`
   }
   if (!last?.final && !stored.some(({ final }) => final)) return 'no part is the final one'
-  return undefined
+  return kept(await found.finish(), bytes)
+}
+
+/** What a take that stays is called once it is over, where nothing of it skipped the disk. */
+const WHOLE: KeptFile = { path: `${FOLDER}/${KEPT}`, missing: [] }
+
+/** Of a take that is over, and stays: is it what was recorded, and is nothing else left? */
+const faultIn = (
+  disk: LyingDisk,
+  file: KeptFile | undefined,
+  data: Buffer,
+  mayLack: boolean,
+): string | undefined => {
+  const [path, ...others] = disk.files.keys()
+  if (path === undefined || others.length > 0) return `there is ${path} and ${others}`
+  if (!file) return mayLack ? undefined : `${path} is not told of`
+  if (path !== file.path) return `${path} is there, and not ${file.path}`
+  if (!mayLack && path !== WHOLE.path) return `${path} lacks bytes on a disk that took all`
+  if (file.missing.length > 0 !== path.endsWith('.incomplete')) return `${path} lies`
+  const bytes = Buffer.from(disk.files.get(path) as Buffer)
+  for (const { from, to } of file.missing) data.copy(bytes, from, from, to)
+  return bytes.equals(data) ? undefined : `${path} is not what was recorded`
 }
 
 export interface PowerCuts {

@@ -5,6 +5,8 @@
  *   node --import tsx recorder.ts film URL TOKEN DIR ASSET FILE RATE
  *   node --import tsx recorder.ts resume URL TOKEN DIR
  *
+ * With KEEP in the environment what it records stays, under that name.
+ *
  * It says how many bytes it handed over, how many of them were durable by then, and when, in ms since
  * the epoch, the last of them were there to be handed over.
  */
@@ -66,7 +68,7 @@ const record = async (
     client,
     assetId,
     filetype: 'video/mp4',
-    spool: { dir, keepFree: 0, syncEvery: 50 },
+    spool: { dir, keepFree: 0, syncEvery: 50, keep: process.env.KEEP ?? false },
     memoryLimit,
     ...{ [LIMITS_DOOR]: RECORDED },
   })
