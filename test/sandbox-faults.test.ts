@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import t from 'tap'
 import type { Fault } from '../lib/sandbox/index.ts'
 import {
@@ -46,6 +47,29 @@ t.test('a status instead of the answer, with nothing carried out', async t => {
     json: { code: 500, errors: [{ status: 500 }] },
   })
   t.equal(asset.parts.length, 1)
+})
+
+t.test('of each part the second PUT is refused, and the first stays', async t => {
+  const sandbox = await boot(t, {
+    faults: [{ on: 'put', perPart: true, nth: 2, times: ALWAYS, do: { status: 403 } }],
+  })
+  const asset = mp4(sandbox)
+  const { urls } = await register(
+    sandbox,
+    asset.id,
+    [
+      [1, 4],
+      [2, 1, true],
+    ],
+    { asset_filesize: 5 },
+  )
+  const [first = '', second = ''] = urls
+  t.equal((await put(first, 'once')).status, 200)
+  t.match(await put(first, 'more'), { status: 403, code: 'AccessDenied' })
+  t.match(await put(first, 'more'), { status: 403 }, 'nor the third')
+  t.equal((await put(second, '!')).status, 200)
+  await asset.whenUploaded()
+  t.equal(readFileSync(asset.path ?? '', 'utf8'), 'once!')
 })
 
 t.test('a status before the body is read closes the connection', async t => {

@@ -61,6 +61,30 @@ t.test('parts become one file in number order, with gaps and out of order', asyn
   t.equal(again.length, 3, 'nothing is left but the file, its folder, and an empty one for parts')
 })
 
+t.test('part 1 may come last, and the log says so', async t => {
+  const sandbox = await boot(t)
+  const asset = mp4(sandbox)
+  const [second = ''] = (await register(sandbox, asset.id, [[2, 4]])).urls
+  t.equal((await put(second, 'tail')).status, 200)
+  const last: [number, number, boolean?][] = [
+    [1, 4],
+    [3, 1, true],
+  ]
+  await register(sandbox, asset.id, last) // Refused, for it has no size.
+  const { urls } = await register(sandbox, asset.id, last, { asset_filesize: 9 })
+  await register(sandbox, asset.id, last, { asset_filesize: 9 })
+  t.equal((await put(urls[1] ?? '', '!')).status, 200)
+  t.equal(asset.status, 'created')
+  t.equal((await put(urls[0] ?? '', 'head')).status, 200)
+  await asset.whenUploaded()
+  t.equal(await readFile(asset.path ?? '', 'utf8'), 'headtail!')
+  const told = sandbox.requests.filter(({ operation }) => operation === 'register')
+  t.strictSame(
+    told.map(({ headLast }) => headLast),
+    [false, false, true, false],
+  )
+})
+
 t.test('an asset is not uploaded before the final part is registered', async t => {
   const sandbox = await boot(t)
   const asset = mp4(sandbox)

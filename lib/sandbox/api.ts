@@ -50,11 +50,11 @@ export const startApi = async (
       ? json(401, { error: 'invalid_client' })
       : !room
         ? errorOf(429, undefined, 'Rate limit exceeded')
-        : await carryOut(req, route, text).catch(refuse)
+        : await carryOut(exchange, route, text).catch(refuse)
     await deliver(exchange, reply, fault, latency.api)
   }
 
-  const carryOut = async (req: IncomingMessage, route: Route, text: string | undefined) => {
+  const carryOut = async ({ req, entry }: Exchange, route: Route, text: string | undefined) => {
     if (route.device && !SEMVER.test(String(req.headers['x-client-version']))) {
       throw new Refusal(400, 'x-client-version must be a semantic version such as 1.2.3')
     }
@@ -70,7 +70,10 @@ export const startApi = async (
     if (!asset) throw NOT_FOUND('asset')
     if (route.operation === 'register') {
       const registration = readRegistration(read(req, text), limits)
-      return json(200, { upload_urls: await asset.register(registration) })
+      const { awaitsHead } = asset
+      const urls = await asset.register(registration)
+      entry.headLast = awaitsHead && entry.partNumbers.includes(1)
+      return json(200, { upload_urls: urls })
     }
     if (route.operation === 'delete') {
       account.assets.delete(asset.id)

@@ -93,6 +93,11 @@ export class Asset implements SandboxAsset {
     return !this.#complete
   }
 
+  /** Are there parts, but not the first? */
+  get awaitsHead() {
+    return this.#parts.size > 0 && !this.#parts.has(1)
+  }
+
   whenUploaded() {
     return this.#uploaded.promise
   }

@@ -45,6 +45,7 @@ export class RequestLog {
       headers,
       assetId: subject.assetId,
       partNumbers: subject.partNumbers ?? [],
+      headLast: false,
       status: undefined,
       bytes: 0,
       startedAt: performance.now(),

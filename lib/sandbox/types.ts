@@ -160,6 +160,8 @@ export interface SandboxRequest {
   readonly assetId: string | undefined
   /** The part of a PUT, the parts of a registration (once its body was read), else empty. */
   readonly partNumbers: readonly number[]
+  /** Did this registration bring part 1 after others, as where the head of a file is written last? */
+  readonly headLast: boolean
   /** Status of the answer; undefined while there is none, and for ever if the connection was cut. */
   readonly status: number | undefined
   /** Bytes of the body received. */
@@ -215,6 +217,8 @@ export interface Faults {
  * { on: 'put', perPart: true, do: { status: 503 } }
  * // the answer to the second registration gets lost
  * { on: 'register', nth: 2, do: { loseAnswer: true } }
+ * // part 2 is taken once, and not again
+ * { on: 'put', part: 2, nth: 2, times: Infinity, do: { status: 403 } }
  * // part 3 never gets through
  * { on: 'put', part: 3, times: Infinity, do: { reset: 'during' } }
  */

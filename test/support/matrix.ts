@@ -660,6 +660,7 @@ const requestOf = ({ method, path, body }: Dispatcher.DispatchOptions): SandboxR
     headers: {},
     assetId: assetId ?? /assets\/([\w-]+)/.exec(path)?.[1],
     partNumbers: isPut ? [Number(number)] : parts.map(part => part.number),
+    headLast: false,
     status: undefined,
     bytes: 0,
     startedAt: 0,
