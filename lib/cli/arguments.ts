@@ -3,6 +3,7 @@
  */
 import mime from 'mime'
 import type { RealtimeUploadOptions } from '../upload/options.ts'
+import { finishWav } from '../upload/wav.ts'
 import { readFlags, strayFlagIn, type Values } from './flags.ts'
 import { UsageError } from './usage.ts'
 
@@ -25,6 +26,7 @@ export interface Settings {
     | 'concurrency'
     | 'baseUrl'
     | 'integrity'
+    | 'lateHead'
     | 'device'
     | 'retry'
     | 'spool'
@@ -78,12 +80,16 @@ const settingsOf = (values: Values, producer: Settings['producer']): Settings =>
     throw new UsageError('--producer-log keeps what a program says: give -- and the program')
   }
   const { asset, parent, name, extension, sandbox } = values
+  const filetype = values.filetype ?? filetypeOf(name ?? extension)
+  if (values['finish-wav'] && !WAV.test(filetype)) {
+    throw new UsageError(`--finish-wav is for a WAV, and the media type is ${filetype}`)
+  }
   return {
     asset,
     parent,
     name,
     extension,
-    filetype: values.filetype ?? filetypeOf(name ?? extension),
+    filetype,
     tokenFile: values['token-file'],
     sandbox,
     upload: uploadOf(values),
@@ -98,6 +104,9 @@ const settingsOf = (values: Values, producer: Settings['producer']): Settings =>
   }
 }
 
+/** Media types of WAV, of which there are several, and that of whatever it may be. */
+const WAV = /wav|bwf|rf64|octet-stream/i
+
 const uploadOf = (values: Values): Settings['upload'] => {
   const { device, 'give-up-after': giveUpAfter } = values
   return {
@@ -108,6 +117,7 @@ const uploadOf = (values: Values): Settings['upload'] => {
     concurrency: values.concurrency,
     baseUrl: values['base-url'],
     integrity: values.integrity,
+    lateHead: values['finish-wav'] && finishWav,
     device: device === undefined ? undefined : { clientVersion: device },
     retry: giveUpAfter === undefined ? undefined : { giveUpAfter },
     spool: spoolOf(values),

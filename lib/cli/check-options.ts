@@ -16,7 +16,8 @@ const UNKNOWN = 'unknown'
 /** @throws {UsageError} */
 export const checkOptions = (settings: Settings): void => {
   const { asset, parent, name, extension, filetype, sandbox, upload } = settings
-  const { partSize, maxSize, expectedSize, concurrency, integrity, ...connection } = upload
+  const { partSize, maxSize, expectedSize, concurrency, integrity, lateHead, ...connection } =
+    upload
   const { baseUrl, device, memoryLimit, retry, spool } = connection
   const fault = settings.producer ? undefined : faultOf(0)
   if (fault !== undefined) {
@@ -32,6 +33,7 @@ export const checkOptions = (settings: Settings): void => {
       expectedSize,
       concurrency,
       integrity,
+      lateHead,
     })
     resolveClientOptions({ token: UNKNOWN, baseUrl, device, memoryLimit, retry, spool })
     if (asset !== undefined) return

@@ -110,6 +110,11 @@ export const FLAGS = [
     read: within(readExpect, 1, maxFilesize),
   },
   { name: 'concurrency', value: 'N', help: 'PUTs at once (4)', read: integerWithin(1, 1_000) },
+  {
+    name: 'finish-wav',
+    help: 'mend the sizes at the head of a WAV once it is recorded',
+    option: 'lateHead',
+  },
   { name: 'integrity', value: 'md5', help: 'let S3 check every part', read: oneOf('md5') },
   {
     name: 'give-up-after',

@@ -172,7 +172,7 @@ export class Recording {
 
   #open({ client, assetId }: Target): RealtimeUpload {
     const { upload, filetype, name, asset, extension } = this.#settings
-    const { partSize, maxSize, expectedSize, concurrency, integrity, spool } = upload
+    const { partSize, maxSize, expectedSize, concurrency, integrity, lateHead, spool } = upload
     const isNamedLast = asset !== undefined || extension !== undefined
     this.#upload = new RealtimeUpload({
       client,
@@ -183,6 +183,7 @@ export class Recording {
       expectedSize,
       concurrency,
       integrity,
+      lateHead,
       spool,
       assetName: isNamedLast ? name : undefined,
       warnIfNotStreamable: true,
