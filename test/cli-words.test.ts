@@ -180,7 +180,7 @@ t.test('a program that cannot be started', async t => {
 
 t.test('the help explains every word of the line that is drawn, and the units', async t => {
   const { stdout } = await run(['--help'])
-  for (const word of ['in', 'up', 'headroom', 'retries', 'lanes', 'buffered']) {
+  for (const word of ['in', 'up', 'headroom', 'behind', 'retries', 'lanes', 'buffered']) {
     t.match(stdout, new RegExp(`^ {2}${word} +\\w`, 'm'), word)
   }
   t.match(stdout, /16M or 16MiB.*kB, MB, GB and TB by 1000/)

@@ -254,6 +254,8 @@ t.test('what failed comes with what to do, and what is underneath', async t => {
     ['ERR_ASSET_NOT_FOUND', /--device/],
     ['ERR_STORAGE_REJECTED', /--filetype/],
     ['ERR_SERVER', /--give-up-after/],
+    ['ERR_SOURCE_TRUNCATED', /upload the file anew/],
+    ['ERR_SOURCE_CHANGED', /--until-pid/],
   ] as const) {
     t.match(adviceOn(new RealtimeUploadError(code, 'x')), advice)
   }

@@ -27,7 +27,7 @@ type Connection = Pick<FrameioClientOptions, 'token' | 'baseUrl' | 'device' | 'd
 
 /** How an account is reached, and how to let go of that. */
 export const connect = async (
-  settings: Pick<Settings, 'tokenFile' | 'producer' | 'upload'>,
+  settings: Pick<Settings, 'tokenFile' | 'producer' | 'follow' | 'upload'>,
   secrets: Secrets,
   waiting: Waiting,
 ) => {

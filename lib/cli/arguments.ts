@@ -1,10 +1,12 @@
 /**
  * What the command was given, read and checked: nothing starts before all of it makes sense.
  */
+import { basename } from 'node:path'
 import mime from 'mime'
 import type { RealtimeUploadOptions } from '../upload/options.ts'
 import { finishWav } from '../upload/wav.ts'
 import { readFlags, strayFlagIn, type Values } from './flags.ts'
+import { type FollowSettings, followOf } from './follow-settings.ts'
 import { UsageError } from './usage.ts'
 
 export interface Settings {
@@ -39,8 +41,10 @@ export interface Settings {
   readonly onProducerFailure: 'finalise' | 'abort'
   /** The file that keeps what the producer writes to its stderr. */
   readonly producerLog: string | undefined
-  /** A program and its arguments; absent: stdin. */
+  /** A program and its arguments. */
   readonly producer: readonly [command: string, ...args: string[]] | undefined
+  /** A file that another program writes. Without this and a program it is stdin that is uploaded. */
+  readonly follow: FollowSettings | undefined
 }
 
 /** Of `--resume`. */
@@ -51,6 +55,7 @@ export interface ResumeSettings
   /** Only show what is there. */
   readonly list: boolean
   readonly producer: undefined
+  readonly follow: undefined
 }
 
 /** @throws {UsageError} */
@@ -74,20 +79,28 @@ export const readArguments = (
 }
 
 const settingsOf = (values: Values, producer: Settings['producer']): Settings => {
+  const follow = followOf(values, producer)
   checkTarget(values)
   const producerLog = values['producer-log']
   if (producerLog !== undefined && !producer) {
     throw new UsageError('--producer-log keeps what a program says: give -- and the program')
   }
-  const { asset, parent, name, extension, sandbox } = values
-  const filetype = values.filetype ?? filetypeOf(name ?? extension)
+  const { asset, parent, extension, sandbox } = values
+  const file = follow && basename(follow.file)
+  const filetype = values.filetype ?? filetypeOf(values.name ?? extension ?? file)
+  const isNamedAlready = asset !== undefined || extension !== undefined
   if (values['finish-wav'] && !WAV.test(filetype)) {
     throw new UsageError(`--finish-wav is for a WAV, and the media type is ${filetype}`)
+  }
+  if (values['finish-wav'] && follow) {
+    throw new UsageError(
+      '--finish-wav is for what comes through a pipe: --follow sends a head as it stands',
+    )
   }
   return {
     asset,
     parent,
-    name,
+    name: values.name ?? (isNamedAlready ? undefined : file),
     extension,
     filetype,
     tokenFile: values['token-file'],
@@ -101,6 +114,7 @@ const settingsOf = (values: Values, producer: Settings['producer']): Settings =>
     onProducerFailure: values['on-producer-failure'] ?? 'finalise',
     producerLog,
     producer,
+    follow,
   }
 }
 
@@ -162,7 +176,8 @@ const resumeSettingsOf = (
   if (producer) throw new UsageError('--resume records nothing, so no program stands behind it')
   const { json = false, quiet = false, verbose = false, list = false } = values
   const tokenFile = values['token-file']
-  return { resume, list, tokenFile, upload: uploadOf(values), json, quiet, verbose, producer }
+  const nothing = { producer, follow: undefined }
+  return { resume, list, tokenFile, upload: uploadOf(values), json, quiet, verbose, ...nothing }
 }
 
 /** What stands behind `--` is the producer's, whatever it looks like. */
@@ -182,7 +197,7 @@ const refuseToken = (argv: readonly string[]): void => {
 }
 
 const checkTarget = ({ asset, parent, name, extension, device, sandbox, ...rest }: Values) => {
-  const named = name ?? extension
+  const named = name ?? extension ?? rest.follow
   if (device !== undefined && rest.wait) {
     throw new UsageError('--wait has no meaning with --device: a device may not read assets')
   }
@@ -206,6 +221,9 @@ const checkTarget = ({ asset, parent, name, extension, device, sandbox, ...rest 
   }
   if (named === undefined) throw new UsageError('--parent needs --name FILE, or --extension .EXT')
   if (device === undefined && parent === undefined) {
+    if (name === undefined && extension === undefined) {
+      throw new UsageError('--follow needs --asset ID, --parent ID, --device VERSION or --sandbox')
+    }
     throw new UsageError('--name needs --parent ID, the folder to create the asset in')
   }
   if (device !== undefined && parent !== undefined) {

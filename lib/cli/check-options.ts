@@ -19,7 +19,7 @@ export const checkOptions = (settings: Settings): void => {
   const { partSize, maxSize, expectedSize, concurrency, integrity, lateHead, ...connection } =
     upload
   const { baseUrl, device, memoryLimit, retry, spool } = connection
-  const fault = settings.producer ? undefined : faultOf(0)
+  const fault = settings.producer || settings.follow ? undefined : faultOf(0)
   if (fault !== undefined) {
     throw new UsageError(`stdin must be a file, pipe or socket open for reading; received ${fault}`)
   }

@@ -26,7 +26,7 @@ const ERASE = '\r\u001b[K'
 /** An upload, as far as it is shown. */
 export interface Watched {
   readonly progress: Progress
-  on<E extends 'retry' | 'warning' | 'stall' | 'resume' | 'close'>(
+  on<E extends 'retry' | 'changed' | 'warning' | 'stall' | 'resume' | 'close'>(
     event: E,
     listener: (...args: EventMap[E]) => void,
   ): unknown
@@ -66,8 +66,12 @@ export class Display {
     this.#write(this.#line(event, text, details, tone))
   }
 
-  /** Shows where an upload stands until `stop`. */
-  watch(upload: Watched, room: Room): void {
+  /**
+   * Shows where an upload stands until `stop`.
+   *
+   * @param room undefined: nothing is held, for it is a file that is followed
+   */
+  watch(upload: Watched, room: Room | undefined): void {
     if (this.#isQuiet) return
     this.#rates = new Rates(() => upload.progress, room)
     this.#shownAt = performance.now()
@@ -81,6 +85,9 @@ export class Display {
       const text = `${what} failed, again in ${showDelay(delay)}: ${error.message}${why && ` (${why})`}${end}`
       const { code } = error
       this.say('retry', text, { stage, partNumbers, attempt, delay, giveUpIn, code })
+    })
+    upload.on('changed', ({ partNumbers }) => {
+      this.say('changed', changedText(partNumbers), { partNumbers })
     })
     upload.on('warning', warning => {
       this.say('warning', warningOf(warning), { code: warning.code })
@@ -176,11 +183,25 @@ const describe = (state: State): string =>
   [
     `in ${showSize(state.bytesReceived)} (${showSize(state.rateIn)}/s)`,
     `up ${showSize(state.bytesUploaded)} (${showSize(state.rateOut)}/s)`,
-    `headroom ${state.headroom === null ? 'no end' : showTime(state.headroom)}`,
+    state.behind === undefined ? describeHeadroom(state) : `behind ${showSize(state.behind)}`,
     `retries ${state.retries}`,
     `lanes ${state.partsInFlight}`,
-    `buffered ${showSize(state.bytesBuffered)}`,
+    ...(state.behind === undefined ? [`buffered ${showSize(state.bytesBuffered)}`] : []),
     ...(state.bytesSpooled > 0 ? [`on disk ${showSize(state.bytesSpooled)}`] : []),
   ].join(', ')
+
+const describeHeadroom = ({ headroom }: State): string =>
+  `headroom ${headroom == null ? 'no end' : showTime(headroom)}`
+
+/** Parts that are named one by one. */
+const NAMED = 5
+
+const changedText = (partNumbers: readonly number[]): string => {
+  const which =
+    partNumbers.length > NAMED
+      ? `${partNumbers.length} parts have`
+      : `part ${partNumbers.join(', ')} ${partNumbers.length > 1 ? 'have' : 'has'}`
+  return `${which} other bytes in the file than were sent, and will be sent again`
+}
 
 const showDelay = (ms: number) => (ms < 1_000 ? `${Math.round(ms)} ms` : showTime(ms / 1_000))

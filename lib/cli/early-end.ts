@@ -31,8 +31,10 @@ export class EarlyEnd {
   readonly ask = (): void => {
     if (this.#isAsked) this.#exit()
     this.#isAsked = true
-    this.#display.say('aborted', 'aborted before anything was recorded', {}, 'bad')
-    const isCreating = this.#settings.asset === undefined
+    const { asset, follow } = this.#settings
+    const text = `aborted before anything was ${follow ? 'uploaded' : 'recorded'}`
+    this.#display.say('aborted', text, {}, 'bad')
+    const isCreating = asset === undefined
     if (isCreating) this.#timer = setTimeout(this.#exit, GRACE)
     else this.#exit()
   }

@@ -4,7 +4,7 @@
 import { type ErrorCode, RealtimeUploadError } from '../errors.ts'
 import type { UploadWarning } from '../upload/events.ts'
 import { flagOf } from './flags.ts'
-import { whyNotStarted } from './not-started.ts'
+import { whyNotStarted, whyNotThere } from './not-started.ts'
 import { withSizes } from './units.ts'
 
 /** What to do about it, by code. */
@@ -15,6 +15,9 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   ERR_NETWORK: '--give-up-after says how long to go on trying.',
   ERR_TIMEOUT: '--give-up-after says how long to go on trying.',
   ERR_SERVER: '--give-up-after says how long to go on trying.',
+  ERR_SOURCE_TRUNCATED: 'Once its writer is done, upload the file anew, into another asset.',
+  ERR_SOURCE_CHANGED:
+    'Once it rests, upload it anew, into another asset; a longer --idle, or --until-pid, tells when that is.',
   ERR_EMPTY_STREAM: 'Look at what the source itself had to say.',
   ERR_STREAM_TOO_LARGE: 'Raise --max-size.',
 }
@@ -49,7 +52,9 @@ export const certificateAdvice = (error: unknown): string | undefined => {
 export const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   if (!(error instanceof RealtimeUploadError)) return error.message
-  if (error.code === 'ERR_SOURCE_FAILED') return whyNotStarted(error) ?? error.message
+  if (error.code === 'ERR_SOURCE_FAILED') {
+    return whyNotStarted(error) ?? whyNotThere(error) ?? error.message
+  }
   const isTooLarge = error.code === 'ERR_STREAM_TOO_LARGE'
   const { message, option = isTooLarge ? 'maxSize' : '' } = error
   const text = message.replace(option, flagOf(option) ?? option)

@@ -5,7 +5,15 @@
 import { MEMORY_LIMIT } from '../frameio/memory-limit.ts'
 import { LIMITS } from '../frameio/protocol.ts'
 import { parse } from './parse.ts'
-import { exactSize, integerWithin, readExpect, readSize, readTime, within } from './units.ts'
+import {
+  exactSize,
+  integerWithin,
+  readExpect,
+  readSize,
+  readTime,
+  timeWithin,
+  within,
+} from './units.ts'
 import { UsageError } from './usage.ts'
 
 const { minPartSize, maxPartSize, maxFilesize } = LIMITS
@@ -17,6 +25,8 @@ export interface Flag {
   readonly value?: string
   /** Its line in the help. Those without share the last line. */
   readonly help?: string
+  /** Its help stands in the line of the one before. */
+  readonly isBeside?: true
   /** What the library calls it, if not by the same name: `option` of its errors. */
   readonly option?: string
   /** Its value, of what was typed. */
@@ -111,11 +121,17 @@ export const FLAGS = [
   },
   { name: 'concurrency', value: 'N', help: 'PUTs at once (4)', read: integerWithin(1, 1_000) },
   {
+    name: 'integrity',
+    value: 'md5',
+    help: 'let S3 check every part',
+    isBeside: true,
+    read: oneOf('md5'),
+  },
+  {
     name: 'finish-wav',
     help: 'mend the sizes at the head of a WAV once it is recorded',
     option: 'lateHead',
   },
-  { name: 'integrity', value: 'md5', help: 'let S3 check every part', read: oneOf('md5') },
   {
     name: 'give-up-after',
     value: 'TIME',
@@ -143,6 +159,34 @@ export const FLAGS = [
     read: (_flag, text: string) => text,
   },
   {
+    name: 'follow',
+    value: 'FILE',
+    help: 'upload FILE while another program writes it',
+    option: 'source.file',
+    read: asTyped,
+  },
+  {
+    name: 'idle',
+    value: 'TIME',
+    help: 'it is over: unchanged so long (60s)',
+    option: 'source.follow.idle',
+    read: timeWithin(1_000, 86_400_000),
+  },
+  {
+    name: 'until-pid',
+    value: 'PID',
+    help: 'PID ended',
+    isBeside: true,
+    read: integerWithin(1, 2 ** 31 - 1),
+  },
+  {
+    name: 'verify',
+    value: 'WHAT',
+    help: 'what is read again then: auto (default), all or none',
+    option: 'source.follow.verify',
+    read: oneOf('auto', 'all', 'none'),
+  },
+  {
     name: 'spool',
     value: 'DIR',
     help: 'keep every byte in DIR as well, until Frame.io has it',
@@ -152,7 +196,7 @@ export const FLAGS = [
   {
     name: 'spool-max',
     value: 'SIZE',
-    help: 'there at most (no limit)',
+    help: 'at most',
     option: 'spool.maxBytes',
     read: readSize,
   },
@@ -160,6 +204,7 @@ export const FLAGS = [
     name: 'keep-free',
     value: 'SIZE',
     help: 'left free on its disk (1GiB)',
+    isBeside: true,
     option: 'spool.keepFree',
     read: readSize,
   },
@@ -168,12 +213,12 @@ export const FLAGS = [
   {
     name: 'resume',
     value: 'DIR',
-    help: 'finish what DIR holds of takes that were cut off',
+    help: 'finish what DIR holds of takes cut off',
     read: asTyped,
   },
-  { name: 'list', help: 'with --resume: show it, and upload nothing' },
-  { name: 'no-check', help: 'do not ask for the asset before the take' },
-  { name: 'wait', help: 'until Frame.io says that the asset is uploaded' },
+  { name: 'list', help: 'only show it', isBeside: true },
+  { name: 'no-check', help: 'do not check the asset first' },
+  { name: 'wait', help: 'wait until it is uploaded', isBeside: true },
   {
     name: 'on-producer-failure',
     value: 'WHAT',
@@ -234,17 +279,4 @@ export const strayFlagIn = (argv: readonly string[]): string | undefined =>
 export const flagOf = (option: string): string | undefined => {
   const flag = ALL.find(({ name, option: known }) => known === option || name === option)
   return flag && `--${flag.name}`
-}
-
-/** Of the column of flags, which a long one may pass. */
-const WIDTH = 21
-
-/** The flags for the help: a line each, and a last one for those that need no words. */
-export const listing = (): string => {
-  const lines = ALL.filter(({ help }) => help !== undefined).map(({ name, value, help }) => {
-    const flag = value === undefined ? `--${name}` : `--${name} ${value}`
-    return `  ${flag.padEnd(WIDTH)}  ${help}`
-  })
-  const rest = ALL.filter(({ help }) => help === undefined).map(({ name }) => `--${name}`)
-  return [...lines, `  ${rest.join(', ')}`].join('\n')
 }

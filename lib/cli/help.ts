@@ -1,13 +1,36 @@
 /**
  * What the command says of itself.
  */
-import { listing } from './flags.ts'
+import { FLAGS, type Flag } from './flags.ts'
+
+/** Of the column of flags, which a long one may pass. */
+const WIDTH = 21
+
+/** The list without what is particular to each entry. */
+const ALL: readonly Flag[] = FLAGS
+
+/** A line each, unless one stands beside another, and a last one for those that need no words. */
+const listing = (): string => {
+  const lines: Flag[][] = []
+  for (const flag of ALL.filter(({ help }) => help !== undefined)) {
+    if (flag.isBeside) lines.at(-1)?.push(flag)
+    else lines.push([flag])
+  }
+  const rest = ALL.filter(({ help }) => help === undefined).map(({ name }) => `--${name}`)
+  return [...lines.map(lineOf), `  ${rest.join(', ')}`].join('\n')
+}
+
+const lineOf = (flags: readonly Flag[]): string => {
+  const names = flags.map(({ name, value }) => (value ? `--${name} ${value}` : `--${name}`))
+  return `  ${names.join(', ').padEnd(WIDTH)}  ${flags.map(({ help }) => help).join('; ')}`
+}
 
 export const HELP = `\
 frameio-upload: what a program writes becomes a Frame.io asset meanwhile
 
   ffmpeg … pipe:1 | frameio-upload --asset ID --filetype video/mp4
   frameio-upload --parent FOLDER --name A001.mp4 -- ffmpeg … pipe:1
+  frameio-upload --parent FOLDER --follow A001.mov
   frameio-upload --sandbox ./out --name A001.mp4 < clip.mp4
 
 ${listing()}
@@ -17,13 +40,13 @@ SIZE: 16M or 16MiB, 5G, 64KiB count by 1024; kB, MB, GB and TB by 1000.
 The line that is drawn meanwhile:
   in        bytes that came, and how many a second
   up        bytes that Frame.io has, and how many a second
-  headroom  how long until the memory is full at these rates, and the source is
-            held; "no end" where bytes go as fast as they come
+  headroom  how long until memory is full and the source held; "no end": never
+  behind    with --follow, in its place: bytes of the file that are not up yet
   retries   requests that failed and were made again
   lanes     parts on their way just now, at most as many as --concurrency
   buffered  bytes that came and are not up yet; on disk: those in the spool
 
 Ctrl-C ends the recording and finalises it; twice aborts.
-Exit codes: 0 done, 1 failed, 2 usage, 3 the producer failed but what it wrote
-is uploaded, 130 aborted.
+Exit codes: 0 done, 1 failed, 2 usage, 3 uploaded, but the producer failed, or
+the file was not finished, 130 aborted.
 `

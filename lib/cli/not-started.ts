@@ -1,5 +1,6 @@
 /**
- * Why the program behind `--` could not be started, in more than the system's own word.
+ * Why the program behind `--` could not be started, or the file of `--follow` not be found, in more
+ * than the system's own word.
  */
 import { existsSync } from 'node:fs'
 import type { RealtimeUploadError } from '../errors.ts'
@@ -17,6 +18,12 @@ export const whyNotStarted = ({ cause }: RealtimeUploadError): string | undefine
         : 'the system refused'
   return `The program could not be started: ${reason} (${message})`
 }
+
+/** A sentence; undefined where the file was there. */
+export const whyNotThere = ({ path, cause }: RealtimeUploadError): string | undefined =>
+  path !== undefined && (cause as Partial<NodeJS.ErrnoException> | undefined)?.code === 'ENOENT'
+    ? `${path} never appeared, though it was waited for: is that the path its writer writes to?`
+    : undefined
 
 const whyNotFound = (program: string): string => {
   const isPath = /[/\\]/.test(program)

@@ -20,16 +20,22 @@ export interface State extends Progress {
   readonly rateIn: number
   /** Bytes a second, of stored parts. */
   readonly rateOut: number
-  /** Seconds until memory, and disk where there is a spool, are full at these rates; null where that will not be. */
-  readonly headroom: number | null
+  /**
+   * Seconds until memory, and disk where there is a spool, are full at these rates; null where that
+   * will not be. Absent where nothing is held, for it is a file that is followed.
+   */
+  readonly headroom?: number | null
+  /** Bytes of a file that is followed that are not stored yet. */
+  readonly behind?: number
 }
 
 export class Rates {
   readonly #progress: () => Progress
-  readonly #room: Room
+  readonly #room: Room | undefined
   readonly #moments: Moment[] = []
 
-  constructor(progress: () => Progress, room: Room) {
+  /** @param room undefined: nothing is held, for it is a file that is followed */
+  constructor(progress: () => Progress, room: Room | undefined) {
     this.#progress = progress
     this.#room = room
     this.take(performance.now())
@@ -48,6 +54,7 @@ export class Rates {
     const seconds = Math.max(last.at - first.at, 1) / 1_000
     const rateIn = (last.received - first.received) / seconds
     const rateOut = (last.uploaded - first.uploaded) / seconds
+    if (!this.#room) return { ...progress, rateIn, rateOut, behind: progress.bytesBuffered }
     const room = Math.max(0, this.#room(progress))
     const headroom = rateIn > rateOut ? room / (rateIn - rateOut) : null
     return { ...progress, rateIn, rateOut, headroom }

@@ -4,12 +4,14 @@
 import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { isatty } from 'node:tty'
+import type { RealtimeUploadError } from '../errors.ts'
 import { DEFAULTS } from '../frameio/options.ts'
 import { describeEnd, hintAt, type SourceEnd } from '../sources/source-end.ts'
 import { type UploadFromResult, uploadFrom } from '../sources/upload-from.ts'
 import { RealtimeUpload } from '../upload/realtime-upload.ts'
 import type { Settings } from './arguments.ts'
 import type { Display } from './display.ts'
+import { Following } from './following.ts'
 import { ProcessGroup } from './process-group.ts'
 import { ProducerLog } from './producer-log.ts'
 import { lastLines, ProducerStderr } from './producer-stderr.ts'
@@ -33,6 +35,7 @@ export class Recording {
   readonly #settings: Settings
   readonly #display: Display
   readonly #aborting = new AbortController()
+  readonly #following: Following | undefined
   #target: Target | undefined
   #upload: RealtimeUpload | undefined
   #producer: ProcessGroup | undefined
@@ -51,7 +54,8 @@ export class Recording {
   constructor(settings: Settings, display: Display, onAbort: () => void) {
     this.#settings = settings
     this.#display = display
-    const { producerLog: file } = settings
+    const { producerLog: file, follow } = settings
+    if (follow) this.#following = new Following(follow, display)
     if (file !== undefined) {
       const warn = (text: string) => display.say('producer-log-failed', text, {}, 'bad')
       this.#log = new ProducerLog(file, warn)
@@ -92,10 +96,12 @@ export class Recording {
     return this.#isHurried
   }
 
-  /** What is there of a take that failed, in a sentence. */
-  get left(): string | undefined {
+  /** What is there of a take that failed, in a sentence. @param error why it failed */
+  left(error: unknown): string | undefined {
     const left = this.#target?.left(this.#upload?.result !== undefined)
-    return this.#kept === undefined ? left : [left, this.#kept].filter(Boolean).join(' ')
+    // Of a file that is shorter than what went up of it nothing can be finished.
+    const isLost = (error as Partial<RealtimeUploadError>).code === 'ERR_SOURCE_TRUNCATED'
+    return [left, isLost ? undefined : this.#kept].filter(Boolean).join(' ') || undefined
   }
 
   /** What is on the disk of a take that is not stored, and how to go on with it. */
@@ -103,6 +109,9 @@ export class Recording {
     const { spool } = this.#settings.upload
     const { result, progress } = this.#upload ?? {}
     if (!spool?.durable || result || !progress) return undefined
+    if (this.#following) {
+      return progress.bytesReceived > 0 ? this.#following.resumable(spool.dir) : undefined
+    }
     if (progress.bytesDurable <= progress.bytesUploaded) return undefined
     return `What came is kept in ${spool.dir}: ${resumeLine(spool.dir)} finishes it.`
   }
@@ -113,6 +122,7 @@ export class Recording {
       return await this.#take(target)
     } finally {
       this.#isOver = true
+      this.#following?.close()
     }
   }
 
@@ -127,7 +137,9 @@ export class Recording {
     const { memoryLimit = DEFAULTS.memoryLimit, spool } = this.#settings.upload
     const upload = this.#open(target)
     const start = performance.now()
-    this.#display.watch(upload, roomFor(memoryLimit, spool))
+    const following = this.#following
+    this.#display.watch(upload, following ? undefined : roomFor(memoryLimit, spool))
+    following?.begin(() => upload.writableEnded)
     const { onProducerFailure } = this.#settings
     const result = await uploadFrom(this.#source(), upload, {
       // A function would have to wait for the producer, which may have more to do after its stdout.
@@ -154,7 +166,8 @@ export class Recording {
     const path = wait || sandbox !== undefined ? await target.whenUploaded(signal) : undefined
     const seconds = Number(((performance.now() - start) / 1_000).toFixed(3))
     const isWell = this.#isWell(result.source)
-    if (!isWell) this.#tellOfFailure(result.source)
+    if (!isWell && following) following.tellOfUnfinished(result.source)
+    else if (!isWell) this.#tellOfFailure(result.source)
     return { ...result, seconds, path, isWell }
   }
 
@@ -194,6 +207,7 @@ export class Recording {
 
   #source() {
     const { producer } = this.#settings
+    if (this.#following) return this.#following.source
     if (!producer) return { fd: 0 }
     const [command, ...args] = producer
     const options = ProcessGroup.spawnOptions
@@ -215,14 +229,17 @@ export class Recording {
     }
     // Programs that film end well on SIGTERM; of SIGHUP most of them simply die.
     const passedOn = signal === 'SIGHUP' ? 'SIGTERM' : signal
-    const source = this.#settings.producer
-      ? 'the producer was told to end; what it wrote is being finalised'
-      : 'waiting for the end of the input, then it is finalised'
+    const source =
+      this.#following?.ending ??
+      (this.#settings.producer
+        ? 'the producer was told to end; what it wrote is being finalised'
+        : 'waiting for the end of the input, then it is finalised')
     const text = this.#upload?.writableEnded ? 'what came is being finalised' : source
     this.#display.say('ending', `${signal}: ${text}. Once more aborts.`, { signal })
     // A signal that comes after the producer has ended does not explain its exit code.
     if (this.#producer?.isLeaderRunning ?? true) this.#asked = passedOn
     this.#producer?.send(passedOn)
+    this.#following?.end()
   }
 
   #abort(): void {

@@ -29,7 +29,7 @@ export const run = async (argv: readonly string[], version: string): Promise<num
       const { resumeTakes } = await import('./engine.ts')
       return EXIT[await resumeTakes(settings)]
     }
-    if (!settings.producer && isatty(0)) {
+    if (!settings.producer && !settings.follow && isatty(0)) {
       throw new UsageError('There is nothing to upload: pipe into this, or give -- and a program')
     }
     const { checkOptions } = await import('./engine.ts')
@@ -54,7 +54,7 @@ const record = async (settings: Settings): Promise<number> => {
   const { Recording, nameUnfinished } = await import('./engine.ts')
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
-  const waiting = new Waiting(display)
+  const waiting = new Waiting(display, settings.follow ? 'uploaded' : 'recorded')
   const early = new EarlyEnd(settings, display, () => process.exit(EXIT.aborted))
   const recording = new Recording(settings, display, early.ask)
   const output = new Output(settings.json, display, secrets, recording)
@@ -75,7 +75,7 @@ const record = async (settings: Settings): Promise<number> => {
     const ended = recording.endProducer()
     const { isAborted, isEmpty, hasBegun } = recording
     const discard = isEmpty ? target?.discard : undefined
-    const left = discard ? undefined : recording.left
+    const left = discard ? undefined : recording.left(error)
     const { code, stderr = '' }: Partial<RealtimeUploadError> =
       error instanceof RealtimeUploadError ? error : {}
     const message = messageOf(error)
@@ -112,8 +112,8 @@ const openTarget = async (
 }
 
 const resultOf = ({ assetId, bytes, parts, seconds, path, kept, source }: Take) => {
-  const { ok, exitCode, signal } = source
-  return { assetId, bytes, parts, seconds, path, kept, source: { ok, exitCode, signal } }
+  const { ok, exitCode, signal, reason } = source
+  return { assetId, bytes, parts, seconds, path, kept, source: { ok, exitCode, signal, reason } }
 }
 
 const lineOf = ({ assetId, bytes, parts, seconds, path, kept }: Take): string =>

@@ -25,11 +25,14 @@ export interface Tokens {
 
 /** @throws {UsageError} */
 export const tokensOf = async (
-  { tokenFile, producer }: Pick<Settings, 'tokenFile' | 'producer'>,
+  { tokenFile, producer, follow }: Pick<Settings, 'tokenFile' | 'producer' | 'follow'>,
   secrets: Secrets,
 ): Promise<Tokens> => {
   const { FRAMEIO_TOKEN } = process.env
-  if (tokenFile !== undefined) return tokensIn(tokenFile, producer !== undefined, secrets)
+  if (tokenFile !== undefined) {
+    const isStdinFree = producer !== undefined || follow !== undefined
+    return tokensIn(tokenFile, isStdinFree, secrets)
+  }
   if (!FRAMEIO_TOKEN) {
     throw new UsageError('There is no token: set FRAMEIO_TOKEN, or give --token-file FILE')
   }

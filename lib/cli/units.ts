@@ -71,6 +71,16 @@ export const readTime = (flag: string, text: string): number => {
   return take(flag, text, time, 'a time such as 90s, 10m, 2h or never')
 }
 
+/** A reader of milliseconds that must be so many at least and at most. */
+export const timeWithin =
+  (low: number, high: number) =>
+  (flag: string, text: string): number => {
+    const time = amountOf(text, unitOf(TIMES))
+    const isWithin = time !== undefined && time >= low && time <= high
+    const rule = `a time from ${exactTime(low)} to ${exactTime(high)}, such as 90s or 2m`
+    return take(flag, text, isWithin ? time : undefined, rule)
+  }
+
 /** A reader of a whole number that must be so much at least and at most. */
 export const integerWithin =
   (low: number, high: number) =>
@@ -144,6 +154,14 @@ export const exactSize = (bytes: number): string => {
   )
   return unit === undefined ? countOf(bytes) : `${bytes / sizeOf(unit)}${unit}`
 }
+
+/** Milliseconds in the largest unit that gives a whole number, as they may be typed: `90s`. */
+const exactTime = (ms: number): string => {
+  const unit = (['d', 'h', 'm', 's'] as const).find(name => ms % timeOf(name) === 0) ?? 'ms'
+  return `${ms / timeOf(unit)}${unit}`
+}
+
+const timeOf = (unit: string) => TIMES[unit] as number
 
 const countOf = (bytes: number) => `${bytes.toLocaleString('en')} ${bytes === 1 ? 'byte' : 'bytes'}`
 

@@ -12,6 +12,8 @@ const QUIET = 2_000
 
 export class Waiting {
   readonly #display: Display
+  /** What has not begun. */
+  readonly #take: 'recorded' | 'uploaded'
   /** The last failure, and when it was. */
   #failed: (CallRetry & { readonly at: number }) | undefined
   /** What is waited for where nothing has failed. */
@@ -20,8 +22,9 @@ export class Waiting {
   /** What was said last. */
   #said = ''
 
-  constructor(display: Display) {
+  constructor(display: Display, take: 'recorded' | 'uploaded') {
     this.#display = display
+    this.#take = take
   }
 
   /** A question failed, and will be asked again. */
@@ -54,7 +57,7 @@ export class Waiting {
     const reason = error ? messageOf(error) : this.#silence
     if (reason === this.#said) return
     this.#said = reason
-    const text = `${reason}; ${this.#goesOn()}nothing is recorded yet`
+    const text = `${reason}; ${this.#goesOn()}nothing is ${this.#take} yet`
     const lines = [text, error && certificateAdvice(error)].filter(line => line !== undefined)
     this.#display.say('waiting', lines.join('\n  '), { code: error?.code })
   }

@@ -20,7 +20,15 @@ import {
 import { partPlan } from './part-plan.ts'
 import { type Callback, Pour } from './pour.ts'
 import { Splitter } from './splitter.ts'
-import { hasSpool, keptIn, notOpened, openingOf, refuseOwnHead, spoolFor } from './spooling.ts'
+import {
+  hasSpool,
+  keptIn,
+  notedIn,
+  notOpened,
+  openingOf,
+  refuseOwnHead,
+  spoolFor,
+} from './spooling.ts'
 import { StreamabilityCheck } from './streamable.ts'
 import { noCounts, Transfer, type TransferListener } from './transfer.ts'
 import {
@@ -299,9 +307,9 @@ export class RealtimeUpload extends Writable {
   /** With what to do next, where the recording is on the disk. */
   #explained(error: Error): Error {
     const explained = this.#bringer?.explain(error) ?? error
-    return this.#spool?.isDurable && !this.#spool.hasFailed
-      ? keptIn(this.#spool.folder, explained)
-      : explained
+    if (!this.#spool?.isDurable || this.#spool.hasFailed) return explained
+    const { folder } = this.#spool
+    return this.#bringer ? notedIn(folder, explained) : keptIn(folder, explained)
   }
 
   #take(chunks: readonly Buffer[], callback: Callback): void {

@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import mime from 'mime'
 import { invalid } from '../checks.ts'
-import { RealtimeUploadError } from '../errors.ts'
+import { type ErrorCode, RealtimeUploadError } from '../errors.ts'
 import { apiOf } from '../frameio/client.ts'
 import type { ResolvedClientOptions } from '../frameio/options.ts'
 import { realDisk } from '../spool/disk.ts'
@@ -99,12 +99,21 @@ export const notOpened = (folder: string, error: Error): Error => {
 }
 
 /** As an upload fails whose recording lies in a spool: what to do next is said as well. */
-export const keptIn = (folder: string, error: Error): Error => {
-  // Of a damage it says already which file has it, and nothing goes on before that is mended.
-  if (!(error instanceof RealtimeUploadError) || error.code === 'ERR_SPOOL_DAMAGED') return error
+export const keptIn = (folder: string, error: Error): Error =>
+  withNext(error, folder, `The recording is kept in ${folder}: resumeUploads goes on with it`)
+
+/** The same of a file, of which a spool has only what is stored. */
+export const notedIn = (folder: string, error: Error): Error =>
+  withNext(error, folder, `What is stored is noted in ${folder}: resumeUploads goes on with it`)
+
+/** Of a damage it is said already which file has it, and of a file that was cut that it is. */
+const HOPELESS: readonly ErrorCode[] = ['ERR_SPOOL_DAMAGED', 'ERR_SOURCE_TRUNCATED']
+
+const withNext = (error: Error, folder: string, next: string): Error => {
+  if (!(error instanceof RealtimeUploadError) || HOPELESS.includes(error.code)) return error
   const { code, message, cause, option, assetId, partNumber, statusCode, storageCode, attempts } =
     error
-  const text = `${message}. The recording is kept in ${folder}: resumeUploads goes on with it`
+  const text = `${message}. ${next}`
   return new RealtimeUploadError(code, text, {
     option,
     assetId,
