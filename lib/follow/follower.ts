@@ -186,7 +186,7 @@ export class Follower implements Bringer {
     const time = new Promise<void>(resolve => {
       wake = resolve
     })
-    const timer = setTimeout(wake, LOOK_EVERY)
+    const timer = setTimeout(wake, this.#inside.options.limits.lookEvery)
     ended?.addEventListener('abort', wake, { once: true })
     try {
       await this.#unlessClosed(time)

@@ -9,7 +9,7 @@ const MiB = 2 ** 20
 const GiB = 2 ** 30
 const TiB = 2 ** 40
 
-/** What bounds a part and a file, in bytes or counts. */
+/** What bounds a part and a file, in bytes or counts, and the pace at which one that grows is looked at. */
 export interface Limits {
   /** Smallest part that is not final, in bytes: 5 MiB (Frame.io's API reference). */
   readonly minPartSize: number
@@ -29,6 +29,8 @@ export interface Limits {
   readonly growthCap: number
   /** Size of a memory block, in bytes. */
   readonly blockSize: number
+  /** Between two looks at a file that grows, in ms. */
+  readonly lookEvery: number
 }
 
 export const LIMITS: Limits = {
@@ -41,6 +43,7 @@ export const LIMITS: Limits = {
   growthStep: MiB,
   growthCap: GiB,
   blockSize: MiB,
+  lookEvery: 250,
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * What goes on for minutes, as anyone can run it by hand: random schedules, power cuts, kills, uploads
+ * What goes on for minutes, as anyone can run it by hand: random schedules, random followers, power cuts, kills, uploads
  * that trickle through faults, two hundred at once, the command with all that can befall it. Each tool
  * says by its exit code how it ended.
  */
@@ -14,6 +14,7 @@ t.jobs = 3
 
 for (const [tool, ...args] of [
   ['random-schedules', '2000'],
+  ['random-followers', '2000'],
   ['power-cuts', '300'],
   ['kills', '60'],
   ['kills', '10', 'film'],
