@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import t from 'tap'
 import { GrownFile, unreadable } from '../lib/follow/grown-file.ts'
 import { type ResolvedFollowOptions, resolveFollow } from '../lib/follow/options.ts'
-import { LOOK_EVERY, Watch } from '../lib/follow/watch.ts'
+import { STILL_FOR, Watch } from '../lib/follow/watch.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): void
@@ -57,7 +57,7 @@ t.test('a file that was made large beforehand is written while its size stands s
   await writer.write(Buffer.alloc(50_000), 0, 50_000, 0)
   await writer.write(Buffer.alloc(5_000, 1), 0, 5_000, 0)
   await watch.look()
-  await wait(LOOK_EVERY)
+  await wait(STILL_FOR)
   await writer.write(Buffer.alloc(5_000, 1), 0, 5_000, 5_000)
   await watch.look()
   ending.abort()

@@ -9,6 +9,7 @@ import t from 'tap'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import {
   FrameioClient,
+  finishWav,
   type RealtimeUploadOptions,
   type Resumed,
   resumeUploads,
@@ -20,7 +21,16 @@ import { keptNameOf } from '../lib/spool/kept.ts'
 import { listUploads } from '../lib/spool/list.ts'
 import type { Unfinished } from '../lib/spool/unfinished.ts'
 import { LyingDisk } from './support/lying-disk.ts'
-import { bytes, endOf, QUICK, SMALL, sandboxFor, smallUpload, until } from './support/sandboxes.ts'
+import {
+  bytes,
+  endOf,
+  QUICK,
+  SMALL,
+  sandboxFor,
+  sha256,
+  smallUpload,
+  until,
+} from './support/sandboxes.ts'
 import { noSmallDisk, smallDisk } from './support/small-disk.ts'
 import { openUnfinished } from './support/unfinished.ts'
 
@@ -78,6 +88,34 @@ t.test('what was uploaded stays as it was written, and nothing else does', async
   }
   t.strictSame(await listUploads(dir), [], 'and none of it is unfinished')
   t.strictSame(await resumeAll(t, sandbox, dir), [])
+})
+
+t.test('a WAV that stays has the head that Frame.io has', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  const wav = Buffer.concat([
+    Buffer.from('RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0', 'latin1'),
+    Buffer.from('\x80\xbb\0\0\0\x77\x01\0\x02\0\x10\0data\xff\xff\xff\xff', 'latin1'),
+    bytes(3_000),
+  ])
+  for (const isCutOff of [false, true]) {
+    const { upload, asset, seen } = smallUpload(sandbox, { spool, lateHead: finishWav })
+    upload.write(wav)
+    await until(() => upload.progress.bytesDurable === wav.length)
+    if (isCutOff) {
+      upload.destroy(new Error('cut off'))
+      await endOf(upload)
+      t.match(await resumeAll(t, sandbox, dir), [{ kept: { missing: [] } }])
+    } else {
+      upload.end()
+      t.equal(await endOf(upload), undefined)
+    }
+    t.strictSame(seen.warning, [])
+    await asset.whenUploaded()
+    const [name = ''] = await readdir(join(dir, asset.id))
+    const kept = await readFile(join(dir, asset.id, name))
+    t.equal(sha256(kept), asset.sha256)
+    t.equal(kept.readUInt32LE(4), wav.length - 8)
+  }
 })
 
 t.test('it has the name that is given, or the asset is given', async t => {

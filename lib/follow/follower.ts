@@ -28,7 +28,7 @@ import type { ResolvedFollowOptions, Verify } from './options.ts'
 import type { Reason } from './over.ts'
 import { Parts, type StoredParts } from './parts.ts'
 import { truncated } from './range-part.ts'
-import { LOOK_EVERY, Watch } from './watch.ts'
+import { Watch } from './watch.ts'
 
 /** Looks between two at its name. */
 const NAME_EVERY = 4

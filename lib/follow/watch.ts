@@ -9,8 +9,8 @@ import { isOver, type Reason } from './over.ts'
 import { WriterWatch } from './writers.ts'
 import { Written } from './written.ts'
 
-/** Between two looks, in ms. */
-export const LOOK_EVERY = 250
+/** How long the size of a file stands still that was made large beforehand, in ms at least. */
+export const STILL_FOR = 250
 /** How long nothing may change by default, in ms: on a disk of this machine, and on a network drive. */
 const IDLE = { local: 60_000, network: 120_000 }
 /** How long a file may be out of reach, in ms: a network drive may be gone for a while. */
@@ -111,7 +111,7 @@ export class Watch {
     this.#wasOpen ||= completeness !== 'finished'
     const isSparse = state.allocated < size
     const isAhead = writer.isThere && this.#writtenAt > this.#sizeAt
-    const isMadeLarge = now - this.#sizeAt >= LOOK_EVERY && (isSparse || isAhead)
+    const isMadeLarge = now - this.#sizeAt >= STILL_FOR && (isSparse || isAhead)
     return { size, written, reason, isUnfinished: completeness === 'unfinished', isMadeLarge }
   }
 

@@ -27,6 +27,7 @@ import { reopen } from '../spool/reopen.ts'
 import { Unfinished } from '../spool/unfinished.ts'
 import { tell } from '../upload/diagnostics.ts'
 import type { UploadResult } from '../upload/events.ts'
+import { mendKept } from '../upload/kept-wav.ts'
 import { LateHead } from '../upload/late-head.ts'
 import { finishWav } from '../upload/wav.ts'
 import { followOn } from './follow-on.ts'
@@ -154,6 +155,8 @@ const resumeSpooled = async (unfinished: Unfinished, settings: Settings): Promis
     if (isOver) kept = await unfinished.finish()
     else await unfinished.close()
   }
+  const { lateHead, partSize } = unfinished.opening
+  if (kept && lateHead === 'wav') await mendKept(kept, over.bytes, partSize)
   return { ...over, ...(kept && { kept }) }
 }
 

@@ -11,6 +11,7 @@ import { tell } from './diagnostics.ts'
 import type { EventMap, Progress, UploadResult } from './events.ts'
 import { memoryHome } from './home.ts'
 import { type Bringer, insides } from './inside.ts'
+import { mendKept } from './kept-wav.ts'
 import { LateHead } from './late-head.ts'
 import {
   type RealtimeUploadOptions,
@@ -39,6 +40,7 @@ import {
   spoolWarning,
   uploadFailed,
 } from './warnings.ts'
+import { finishWav } from './wav.ts'
 
 /** With a spool the source is held when memory has been full for so long, in ms: the disk frees it. */
 const HELD = 5_000
@@ -296,6 +298,8 @@ export class RealtimeUpload extends Writable {
     if (!this.#spool) return undefined
     try {
       const kept = await this.#spool.keep()
+      const { lateHead, partSize } = this.#options
+      if (kept && lateHead === finishWav) await mendKept(kept, bytes, partSize)
       if (kept && kept.missing.length > 0) this.#emit('warning', keptIncomplete(kept))
       return kept
     } catch (error) {
