@@ -43,6 +43,16 @@ for (const [name, says] of [
   })
 }
 
+t.test('follow sends the head with the final part', async t => {
+  const { code, stdout, stderr } = await run('follow')
+  t.equal(stderr, '')
+  const parts = [...stdout.matchAll(/^part (\d) is stored$/gm)].map(([, number]) => number)
+  t.strictSame(parts.toSorted(), ['1', '2', '3', '4'])
+  t.ok(parts.indexOf('1') > 1, `in this order: ${parts}`)
+  t.match(stdout, /^uploaded \{\s+assetId: '[-0-9a-f]{36}',\s+bytes: \d{8},\s+parts: 4\s+\}$/m)
+  t.equal(code, 0)
+})
+
 t.test('progress shows every event there is to show', async t => {
   const { code, stdout, stderr } = await run('progress')
   t.equal(stderr, '')

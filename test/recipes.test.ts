@@ -4,7 +4,7 @@
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -164,6 +164,64 @@ trials['A sound recorder'] = async (t, script = '') => {
   t.equal(wav.readUInt32LE(4), wav.length - 8)
   const data = wav.indexOf('data')
   t.equal(wav.readUInt32LE(data + 4) / wav.readUInt32LE(wav.indexOf('fmt ') + 16), 1, 'a second')
+}
+
+/** Writes a film to a file as a recorder does, until it is told to stop. */
+const filmInto = (t: Test, file: string) => {
+  const film = ['-v', 'error', '-nostdin', '-re', '-stream_loop', '-1', '-i', 'live.ts']
+  const recorder = spawn(ffmpeg, [...film, '-c', 'copy', file], { cwd: folder, stdio: 'inherit' })
+  t.teardown(() => recorder.kill('SIGKILL')) // Should it not have ended.
+  return recorder
+}
+
+/** Of a recipe that follows a file: the one asset that it made is that file, and plays. */
+const isFollowed = async (t: Test, sandbox: Sandbox, file: string) => {
+  const asset = await uploadedOnce(t, sandbox)
+  t.ok((await readFile(asset?.path ?? '')).equals(await readFile(file)), file)
+}
+
+trials.OBS = async (t, ...scripts) => {
+  await mkdir(join(folder, 'Videos'))
+  t.equal(scripts.length, 2)
+  const recordWith = async (script: string) => {
+    const [, extension = ''] = /\*(\.\w+)/.exec(script) ?? []
+    const sandbox = await sandboxFor(t)
+    const file = join(folder, 'Videos', `2026-11-29 10-11-12${extension}`)
+    const recorder = filmInto(t, file)
+    await until(() => existsSync(file), 'the file')
+    const uploading = sh(script, environmentOf(sandbox, { HOME: folder }))
+    await isFilming(sandbox)
+    recorder.kill('SIGINT')
+    await uploading
+    await isFollowed(t, sandbox, file)
+  }
+  await Promise.all(scripts.map(recordWith))
+}
+
+trials['A recorder on a network share'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  // This recorder is seen while it writes, unless the machine is too busy for that.
+  const here = script.replace('/mnt/nas', folder).replace('--idle 3m', '--idle 15s')
+  const uploading = sh(here, environmentOf(sandbox))
+  await until(() => sandbox.requests.length > 0, 'the command')
+  const file = join(folder, 'boom.wav')
+  const sound = ['-re', '-f', 'lavfi', '-i', 'sine', '-t', '2']
+  await run(ffmpeg, ['-v', 'error', '-nostdin', ...sound, file])
+  await uploading
+  await isFollowed(t, sandbox, file)
+}
+
+trials['An export of an editor'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  const melt = join(folder, 'bin', 'melt')
+  const render = '-v error -nostdin -re -stream_loop -1 -i live.ts -c copy export.mov'
+  await writeFile(melt, `#!/bin/sh\necho $$ > render.pid\nexec '${ffmpeg}' ${render}\n`)
+  await chmod(melt, 0o755)
+  const uploading = sh(script, environmentOf(sandbox))
+  await isFilming(sandbox)
+  process.kill(Number(readFileSync(join(folder, 'render.pid'), 'utf8')), 'SIGTERM')
+  await uploading
+  await isFollowed(t, sandbox, join(folder, 'export.mov'))
 }
 
 trials['With a copy on the local disk'] = async (t, script = '') => {
