@@ -90,61 +90,71 @@ export type Entry =
 export const opening = (open: Opening): Entry => ({ t: 'open', version: VERSION, ...open })
 
 /** A line of the journal. @param durable bytes of the journal that are known to be durable */
-export const lineOf = (entry: Entry, durable: number): string => {
+export const lineOf = (entry: object, durable: number): string => {
   const json = JSON.stringify({ d: durable, ...entry })
   return `${hex(crc32(json))} ${json}\n`
 }
 
 const hex = (crc: number) => crc.toString(16).padStart(8, '0')
 
-export interface Reading {
-  readonly entries: readonly Entry[]
+type Chunks = Iterable<Buffer> | AsyncIterable<Buffer>
+
+interface Extent {
   /** Bytes of good lines: what stands behind is torn. */
   readonly end: number
   /** Where a line that was durable is bad. */
   readonly damagedAt: number | undefined
+}
+
+export interface Reading extends Extent {
+  readonly entries: readonly Entry[]
   /** Written by a version of this library that knows more. */
   readonly isForeign: boolean
 }
 
 /**
- * What a journal holds, but for marks of parts that a later line tells more of: of a recording of
- * terabytes there are millions of them.
+ * What the journal of an upload holds, but for marks of parts that a later line tells more of: of a
+ * recording of terabytes there are millions of them.
  */
-export const readJournal = async (
-  chunks: Iterable<Buffer> | AsyncIterable<Buffer>,
-): Promise<Reading> => {
+export const readJournal = async (chunks: Chunks): Promise<Reading> => {
   const entries: Entry[] = []
   let marks: Extract<Entry, { t: 'mark' }>[] = []
   /** The last part that is known by more than marks. */
   let last = 0
+  let isForeign = false
+  const extent = await readLines<Entry>(chunks, line => {
+    isForeign ||= !isEntry(line)
+    if (line.t !== 'mark') entries.push(line)
+    else if (line.n > last) marks.push(line)
+    if (line.t === 'part' || line.t === 'mem' || line.t === 'stored') {
+      last = Math.max(last, line.n)
+      marks = marks.filter(({ n }) => n > last)
+    }
+  })
+  return { entries: [...entries, ...marks], ...extent, isForeign }
+}
+
+/** Goes through the good lines of a journal, whatever they say. */
+export const readLines = async <E extends object>(
+  chunks: Chunks,
+  onLine: (line: E) => void,
+): Promise<Extent> => {
   let at = 0
   let end: number | undefined
-  let isForeign = false
   for await (const bytes of linesOf(chunks)) {
-    const line = bytes.at(-1) === FEED ? parse(bytes.subarray(0, -1)) : undefined
-    if (line && end !== undefined && line.d > end) {
-      return { entries, end, damagedAt: end, isForeign }
-    }
+    const line = bytes.at(-1) === FEED ? parse<E>(bytes.subarray(0, -1)) : undefined
+    if (line && end !== undefined && line.d > end) return { end, damagedAt: end }
     if (!line) end ??= at
-    else if (end === undefined) {
-      isForeign ||= !isEntry(line)
-      if (line.t !== 'mark') entries.push(line)
-      else if (line.n > last) marks.push(line)
-      if (line.t === 'part' || line.t === 'mem' || line.t === 'stored') {
-        last = Math.max(last, line.n)
-        marks = marks.filter(({ n }) => n > last)
-      }
-    }
+    else if (end === undefined) onLine(line)
     at += bytes.length
   }
-  return { entries: [...entries, ...marks], end: end ?? at, damagedAt: undefined, isForeign }
+  return { end: end ?? at, damagedAt: undefined }
 }
 
 const FEED = 10
 
 /** Lines with their feeds; the last may lack it. */
-async function* linesOf(chunks: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* linesOf(chunks: Chunks): AsyncGenerator<Buffer> {
   let begun: Buffer[] = []
   for await (const chunk of chunks) {
     let at = 0
@@ -173,7 +183,7 @@ const KINDS = new Set<Entry['t']>([
 const isEntry = (line: Entry): boolean =>
   KINDS.has(line.t) && (line.t !== 'open' || line.version === VERSION)
 
-const parse = (line: Buffer): (Entry & { readonly d: number }) | undefined => {
+const parse = <E extends object>(line: Buffer): (E & { readonly d: number }) | undefined => {
   const json = line.subarray(9)
   const isWhole = line[8] === 0x20 && line.toString('latin1', 0, 8) === hex(crc32(json))
   if (!isWhole) return undefined
@@ -184,14 +194,14 @@ const parse = (line: Buffer): (Entry & { readonly d: number }) | undefined => {
   }
 }
 
-/** The journal of an upload, open for more. One call at a time reaches the disk. */
-export class Journal {
+/** A journal, open for more. One call at a time reaches the disk. */
+export class Journal<E extends object = Entry> {
   readonly #file: DiskFile
   readonly #makeRoom: () => Promise<boolean>
   /** Bytes on the disk, and those of them that are durable. */
   #end: number
   #durable: number
-  #lines: Entry[] = []
+  #lines: E[] = []
   #last: Promise<unknown> = Promise.resolve()
   /** Why nothing can be made durable any more: a sync that failed is never repeated. */
   #failure: Error | undefined
@@ -208,7 +218,7 @@ export class Journal {
   }
 
   /** Remembers an entry for the next `write` or `sync`. */
-  add(...entries: readonly Entry[]): void {
+  add(...entries: readonly E[]): void {
     this.#lines.push(...entries)
   }
 
