@@ -24,18 +24,18 @@ const setUp = async (t: Teardown) => {
   t.teardown(() => file.close())
   const ending = new AbortController()
   const follow = resolveFollow('follow', { ended: ending.signal }) as ResolvedFollowOptions
-  return { path, writer, file, ending, watch: await Watch.of(file, follow) }
+  return { path, writer, file, ending, watch: await Watch.of(file, follow, undefined) }
 }
 
 t.test('a file that is out of reach for a while is waited for', async t => {
   const { path, writer, file, watch, ending } = await setUp(t)
   await writer.write('abc')
-  t.match(await watch.look(), { size: 3, written: 3, reason: undefined })
+  t.match(await watch.look(), { state: { size: 3 }, written: 3, reason: undefined })
   const { state } = file
   file.state = () => Promise.reject(unreadable(path, new Error('EIO')))
   t.equal(await watch.look(), undefined)
   file.state = state
-  t.match(await watch.look(), { size: 3 })
+  t.match(await watch.look(), { state: { size: 3 } })
   file.state = () => Promise.reject(unreadable(path, new Error('EIO')))
   ending.abort()
   await t.rejects(watch.look(), { code: 'ERR_SOURCE_FAILED', path }, 'but not by whoever ends it')
@@ -48,7 +48,12 @@ t.test('a recording that ends in silence keeps it, for its size grows', async t 
   await writer.write(Buffer.alloc(5_000), 0, 5_000, 5_000)
   await watch.look()
   ending.abort()
-  t.match(await watch.look(), { size: 10_000, written: 5_000, isMadeLarge: false, reason: 'told' })
+  t.match(await watch.look(), {
+    state: { size: 10_000 },
+    written: 5_000,
+    isMadeLarge: false,
+    reason: 'told',
+  })
 })
 
 t.test('a file that was made large beforehand is written while its size stands still', async t => {
@@ -61,5 +66,10 @@ t.test('a file that was made large beforehand is written while its size stands s
   await writer.write(Buffer.alloc(5_000, 1), 0, 5_000, 5_000)
   await watch.look()
   ending.abort()
-  t.match(await watch.look(), { size: 50_000, written: 10_000, isMadeLarge: true, reason: 'told' })
+  t.match(await watch.look(), {
+    state: { size: 50_000 },
+    written: 10_000,
+    isMadeLarge: true,
+    reason: 'told',
+  })
 })

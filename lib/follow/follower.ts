@@ -23,12 +23,12 @@ import { unlessAborted } from '../net/signals.ts'
 import type { Bringer, Inside } from '../upload/inside.ts'
 import { partPlan } from '../upload/part-plan.ts'
 import { containerOf, MAGIC } from './container.ts'
-import { type GrownFile, isSame, type State } from './grown-file.ts'
+import { type FileState, type GrownFile, isSame } from './grown-file.ts'
 import type { ResolvedFollowOptions, Verify } from './options.ts'
 import type { Reason } from './over.ts'
 import { Parts, type StoredParts } from './parts.ts'
 import { truncated } from './range-part.ts'
-import { Watch } from './watch.ts'
+import { type SeenBefore, Watch } from './watch.ts'
 
 /** Looks between two at its name. */
 const NAME_EVERY = 4
@@ -52,6 +52,8 @@ export interface Known {
   readonly stored: StoredParts
   /** Bytes of the file, where the final part may have been registered. */
   readonly total: number | undefined
+  /** How it stood when whoever calls looked at it. */
+  readonly seen?: SeenBefore | undefined
 }
 
 export class Follower implements Bringer {
@@ -60,10 +62,11 @@ export class Follower implements Bringer {
   readonly #follow: ResolvedFollowOptions | undefined
   readonly #parts: Parts
   readonly #closing = new AbortController()
+  readonly #seen: Known['seen']
   /** Bytes of the file, where they are settled. */
   #total: number | undefined
   /** When it was last seen to be what was sent. */
-  #last: State | undefined
+  #last: FileState | undefined
   #bytes = 0
   #isOver = false
   #isReplaced = false
@@ -82,6 +85,7 @@ export class Follower implements Bringer {
     this.#inside = inside
     this.#follow = follow
     this.#total = known.total
+    this.#seen = known.seen
     const { options } = inside
     this.#parts = new Parts({
       file,
@@ -95,6 +99,11 @@ export class Follower implements Bringer {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** The file as it stood when it was over; undefined before, and where what is sent is not all of it. */
+  get settled(): FileState | undefined {
+    return this.#last
   }
 
   get isClosed(): boolean {
@@ -144,6 +153,7 @@ export class Follower implements Bringer {
     if (isSame(this.#last, now)) return
     if (this.#last.size !== now.size || !(await this.#parts.areTrue()))
       throw changed(this.#file.path)
+    this.#last = now
   }
 
   close(): Promise<void> {
@@ -155,16 +165,20 @@ export class Follower implements Bringer {
   async #untilOver(): Promise<FollowEnd> {
     if (!this.#follow || this.#total !== undefined) return NO_END
     const { headroom, ended } = this.#follow
-    const watch = await Watch.of(this.#file, this.#follow)
+    const watch = await Watch.of(this.#file, this.#follow, this.#seen)
     for (let count = 0; ; count++) {
       const seen = await watch.look()
       if (seen) {
-        const { size, written, reason, isUnfinished, isMadeLarge } = seen
+        const { state, written, reason, isUnfinished, isMadeLarge } = seen
+        const { size } = state
         this.#bytes = Math.max(this.#bytes, written)
         this.#refuseTooLarge(this.#bytes)
         // Of what was made large beforehand the zeros do not count, but never less than was sent.
         const known = isMadeLarge ? Math.max(written, this.#parts.sent) : size
-        if (reason === 'told') this.#total = known
+        if (reason === 'told') {
+          this.#total = known
+          this.#last = state
+        }
         if (reason) return { reason, isUnfinished }
         if (size < this.#parts.sent) throw truncated(this.#file.path, size)
         this.#parts.cut(written - headroom)
@@ -209,7 +223,8 @@ export class Follower implements Bringer {
       this.#bytes = Math.max(this.#bytes, total)
       await this.#parts.settle(total, verify)
       const after = await this.#file.state()
-      this.#last = after
+      if (this.#total === undefined) this.#last = after
+      else if (after.size === total) this.#last ??= after
       if (this.#total !== undefined || isSame(before, after)) return total
       if (round === ROUNDS) throw changed(this.#file.path)
     }

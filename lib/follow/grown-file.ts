@@ -10,17 +10,21 @@ import type { FileId } from './writers.ts'
 /** Between two looks whether it is there, in ms. */
 const LOOK_EVERY = 250
 
-/** A file as it stood at one moment. */
-export interface State {
+/** What tells whether a file was changed. */
+export interface FileState {
   readonly size: number
   /** When its bytes or its size were last changed, in ns. */
   readonly changedAt: bigint
+}
+
+/** A file as it stood at one moment. */
+export interface State extends FileState {
   /** Bytes of the disk that it takes. */
   readonly allocated: number
 }
 
 /** Is it as it was? */
-export const isSame = (one: State, other: State): boolean =>
+export const isSame = (one: FileState, other: FileState): boolean =>
   one.size === other.size && one.changedAt === other.changedAt
 
 export class GrownFile {
@@ -99,10 +103,8 @@ export class GrownFile {
     }
   }
 
-  /** Does it lie on a disk of this machine? Of one that is not known it is assumed. */
-  async isLocal(): Promise<boolean> {
-    const { type } = await statfs(this.path).catch(() => ({ type: 0 }))
-    return !NETWORK_DRIVES.has(type)
+  isLocal(): Promise<boolean> {
+    return isLocal(this.path)
   }
 
   close(): Promise<void> {
@@ -114,6 +116,12 @@ export class GrownFile {
 const NETWORK_DRIVES = new Set([
   0x6969, 0x517b, 0xfe534d42, 0xff534d42, 0x65735546, 0x01021997, 0x00c36400, 0x5346414f,
 ])
+
+/** Does it lie on a disk of this machine? Of one that is not known it is assumed. */
+export const isLocal = async (path: string): Promise<boolean> => {
+  const { type } = await statfs(path).catch(() => ({ type: 0 }))
+  return !NETWORK_DRIVES.has(type)
+}
 
 const unfit = (path: string, what: string): Error =>
   new Error(`${path} ${what}: only a regular file can be read in ranges`)

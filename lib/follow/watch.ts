@@ -3,7 +3,7 @@
  */
 import type { RealtimeUploadError } from '../errors.ts'
 import { type Completeness, containerOf, MAGIC } from './container.ts'
-import { type GrownFile, isSame, type State } from './grown-file.ts'
+import { type FileState, type GrownFile, isSame } from './grown-file.ts'
 import type { ResolvedFollowOptions } from './options.ts'
 import { isOver, type Reason } from './over.ts'
 import { WriterWatch } from './writers.ts'
@@ -12,13 +12,19 @@ import { Written } from './written.ts'
 /** How long the size of a file stands still that was made large beforehand, in ms at least. */
 export const STILL_FOR = 250
 /** How long nothing may change by default, in ms: on a disk of this machine, and on a network drive. */
-const IDLE = { local: 60_000, network: 120_000 }
+export const IDLE = { local: 60_000, network: 120_000 }
 /** How long a file may be out of reach, in ms: a network drive may be gone for a while. */
 const OUT_OF_REACH = 600_000
 
+/** How a file stood, and since when, on the monotonic clock, in ms. */
+export interface SeenBefore {
+  readonly state: FileState
+  readonly since: number
+}
+
 export interface Seen {
-  /** Bytes of the file, and of what counts of it: see written.ts. */
-  readonly size: number
+  readonly state: FileState
+  /** Bytes that count of it: see written.ts. */
   readonly written: number
   /** Why it is over; undefined where it is not. */
   readonly reason: Reason | undefined
@@ -37,7 +43,7 @@ export class Watch {
   readonly #ended: AbortSignal | undefined
   readonly #isLocal: boolean
   readonly #idle: number
-  #last: State | undefined
+  #last: FileState | undefined
   /** When its bytes or size, its size, and how far it is written were last seen to change, in ms. */
   #changedAt: number
   #sizeAt = Number.NEGATIVE_INFINITY
@@ -46,7 +52,12 @@ export class Watch {
   #wasOpen = false
   #lostSince: number | undefined
 
-  static async of(file: GrownFile, { idle, ended }: ResolvedFollowOptions): Promise<Watch> {
+  /** @param seen how it stood before, where somebody looked */
+  static async of(
+    file: GrownFile,
+    { idle, ended }: ResolvedFollowOptions,
+    seen: SeenBefore | undefined,
+  ): Promise<Watch> {
     const isLocal = await file.isLocal()
     const { changedAt } = await file.state()
     // How long it was left alone before this began. The clock of a network drive is another.
@@ -55,17 +66,19 @@ export class Watch {
       isLocal,
       idle: idle ?? (isLocal ? IDLE.local : IDLE.network),
       ended,
-      changedAt: performance.now() - age,
+      last: seen?.state,
+      changedAt: seen?.since ?? performance.now() - age,
     })
   }
 
-  private constructor(file: GrownFile, { isLocal, idle, ended, changedAt }: WatchOptions) {
+  private constructor(file: GrownFile, { isLocal, idle, ended, last, changedAt }: WatchOptions) {
     this.#file = file
     this.#written = new Written(file.read)
     this.#writers = new WriterWatch(file.id)
     this.#isLocal = isLocal
     this.#idle = idle
     this.#ended = ended
+    this.#last = last
     this.#changedAt = changedAt
   }
 
@@ -112,7 +125,7 @@ export class Watch {
     const isSparse = state.allocated < size
     const isAhead = writer.isThere && this.#writtenAt > this.#sizeAt
     const isMadeLarge = now - this.#sizeAt >= STILL_FOR && (isSparse || isAhead)
-    return { size, written, reason, isUnfinished: completeness === 'unfinished', isMadeLarge }
+    return { state, written, reason, isUnfinished: completeness === 'unfinished', isMadeLarge }
   }
 
   async #completeness(size: number): Promise<Completeness> {
@@ -125,5 +138,6 @@ interface WatchOptions {
   readonly isLocal: boolean
   readonly idle: number
   readonly ended: AbortSignal | undefined
+  readonly last: FileState | undefined
   readonly changedAt: number
 }

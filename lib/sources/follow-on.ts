@@ -2,21 +2,32 @@
  * A file whose upload was cut off is followed on: it may have grown meanwhile, or be complete. Which
  * file it is its path says, and the sums of what S3 has whether it is still the same.
  */
-import { Follower } from '../follow/follower.ts'
-import { GrownFile } from '../follow/grown-file.ts'
+import { type FollowEnd, Follower, type Known } from '../follow/follower.ts'
+import { type FileState, GrownFile } from '../follow/grown-file.ts'
 import type { ResolvedFollowOptions } from '../follow/options.ts'
 import type { Followed } from '../spool/followed.ts'
 import { tell } from '../upload/diagnostics.ts'
 import { type GoOnSettings, goOn } from './go-on.ts'
 
-interface Settings extends GoOnSettings {
+/** All of a file is stored. */
+export interface Whole extends FollowEnd {
+  readonly bytes: number
+  readonly parts: number
+  /** As it was uploaded; undefined where it has changed since. */
+  readonly state: FileState | undefined
+}
+
+export interface FollowOnSettings extends GoOnSettings {
   readonly followed: ResolvedFollowOptions | undefined
+  readonly seen?: Known['seen']
+  /** All of it is stored, and its journal is still there. */
+  readonly onWhole?: ((whole: Whole) => Promise<void>) | undefined
 }
 
 /** @returns what there is, once all of it is stored */
 export const followOn = (
   followed: Followed,
-  settings: Settings,
+  settings: FollowOnSettings,
 ): Promise<{ readonly bytes: number; readonly parts: number }> => {
   const { opening, stored, source, final } = followed
   const { assetId } = opening
@@ -33,16 +44,17 @@ export const followOn = (
     tell('frameio-realtime-upload:resumed', () => ({ assetId, ...stored }))
     const opened = Promise.resolve()
     const inside = { options, transfer, spool: followed, opened, bring: () => {}, emit }
-    const known = { stored: followed.parts, total: final?.total }
+    const known = { stored: followed.parts, total: final?.total, seen: settings.seen }
     follower = new Follower(file, inside, follow, known)
     const close = () => follower?.close()
     signal.addEventListener('abort', close)
     try {
       signal.throwIfAborted()
-      await follower.run()
+      const end = await follower.run()
       const whole = await follower.end()
       await transfer.allStored()
       await follower.confirm()
+      await settings.onWhole?.({ ...whole, ...end, state: follower.settled })
       return whole
     } finally {
       signal.removeEventListener('abort', close)

@@ -30,7 +30,7 @@ import type { UploadResult } from '../upload/events.ts'
 import { mendKept } from '../upload/kept-wav.ts'
 import { LateHead } from '../upload/late-head.ts'
 import { finishWav } from '../upload/wav.ts'
-import { followOn } from './follow-on.ts'
+import { type FollowOnSettings, followOn } from './follow-on.ts'
 import { type GoOnSettings, goOn, type ResumedUpload } from './go-on.ts'
 import { type CutOff, isThereAlready } from './refused.ts'
 
@@ -187,8 +187,11 @@ const send = (unfinished: Unfinished, settings: Settings): Promise<void> => {
   })
 }
 
-/** As far as the file has come, or is still to come. */
-const resumeFollowed = async (followed: Followed, settings: Settings): Promise<Resumed> => {
+/** As far as the file has come, or is still to come. Not exported from the package. */
+export const resumeFollowed = async (
+  followed: Followed,
+  settings: FollowOnSettings,
+): Promise<UploadResult> => {
   let isOver = false
   try {
     const { opening, final, isDone } = followed

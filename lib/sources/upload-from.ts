@@ -116,8 +116,8 @@ export const uploadFrom = async (
   }
 }
 
-/** What the second promise gives, unless the first rejects before. */
-const unlessFailed = <T>(first: Promise<unknown>, second: Promise<T>): Promise<T> =>
+/** What the second promise gives, unless the first rejects before. Not exported from the package. */
+export const unlessFailed = <T>(first: Promise<unknown>, second: Promise<T>): Promise<T> =>
   new Promise((resolve, reject) => {
     first.catch(reject)
     second.then(resolve, reject)
