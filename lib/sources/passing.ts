@@ -1,0 +1,17 @@
+/**
+ * Errors that may pass by themselves: the network does, a token is renewed, a network drive comes back,
+ * a disk gets room, and whoever changes a file comes to an end.
+ */
+const CODES = new Set([
+  ...['ERR_NETWORK', 'ERR_TIMEOUT', 'ERR_SERVER', 'ERR_RATE_LIMITED', 'ERR_UNAUTHORIZED'],
+  ...['ERR_SOURCE_CHANGED', 'ERR_SPOOL_IN_USE'],
+])
+const SYSTEM_CODES = new Set([
+  ...['EIO', 'ESTALE', 'ENOENT', 'ENOTCONN', 'ENODEV', 'ENXIO', 'ETIMEDOUT', 'EHOSTDOWN'],
+  ...['EHOSTUNREACH', 'EMFILE', 'ENFILE', 'EBUSY', 'ENOSPC', 'EDQUOT'],
+])
+
+export const isPassing = (error: Error): boolean =>
+  CODES.has(codeOf(error)) || SYSTEM_CODES.has(codeOf(error.cause ?? error))
+
+const codeOf = (error: unknown): string => (error as { code?: string } | undefined)?.code ?? ''
