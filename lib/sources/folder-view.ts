@@ -5,8 +5,8 @@
 import type { BigIntStats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { IDLE } from '../follow/follower.ts'
 import { isLocal, unreadable } from '../follow/grown-file.ts'
+import { IDLE } from '../follow/watch.ts'
 import { type FileFacts, isSame } from '../spool/ledger.ts'
 import { isPassing } from './passing.ts'
 
