@@ -24,7 +24,14 @@ import {
   uploadFrom,
 } from '../lib/index.ts'
 import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
-import { bytes, SMALL, sandboxFor, sha256, smallUpload, until } from './support/sandboxes.ts'
+import {
+  bytes as anyBytes,
+  SMALL,
+  sandboxFor,
+  sha256,
+  smallUpload,
+  until,
+} from './support/sandboxes.ts'
 
 interface Teardown {
   teardown(fn: () => unknown): void
@@ -51,6 +58,13 @@ const clientOf = (t: Teardown, { token, url: baseUrl }: Sandbox): FrameioClient 
   const client = new FrameioClient({ token, baseUrl, ...{ [LIMITS_DOOR]: SMALL } })
   t.teardown(() => client.close())
   return client
+}
+
+/** The last is not zero: at the end of a growing file it would not count. */
+const bytes = (size: number): Buffer => {
+  const data = anyBytes(size)
+  data[size - 1] = 1
+  return data
 }
 
 /** What Frame.io has, once it is put together. */
