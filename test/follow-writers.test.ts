@@ -48,8 +48,8 @@ const recorder = (t: Teardown) => {
 }
 
 /** A file, which this process has open for reading alone, as a follower does. */
-const setUp = async (t: Teardown) => {
-  const dir = await mkdtemp(join(tmpdir(), 'writers-'))
+const setUp = async (t: Teardown, root = tmpdir()) => {
+  const dir = await mkdtemp(join(root, 'writers-'))
   t.teardown(() => rm(dir, { recursive: true, force: true }))
   const path = join(dir, 'A001.mov')
   await writeFile(path, 'x')
@@ -73,6 +73,14 @@ t.test('who writes it is found, in another process', { skip: NO_PROC }, async t 
   }
   await recorder.does(`r ${path}`)
   t.equal(await findWriter(file), undefined, 'nor is another who reads')
+})
+
+const NO_SHM = !existsSync('/dev/shm') && 'no /dev/shm here'
+
+t.test('a file in memory is one as well', { skip: NO_PROC || NO_SHM }, async t => {
+  const { path, file, recorder } = await setUp(t, '/dev/shm')
+  await recorder.does(`w ${path}`)
+  t.equal((await findWriter(file))?.pid, recorder.pid)
 })
 
 t.test('who writes another file is no writer of this one', { skip: NO_PROC }, async t => {

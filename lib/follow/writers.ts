@@ -17,8 +17,8 @@ export interface Holder {
   readonly fd: string
 }
 
-/** Names of what is no file. */
-const NO_FILE = /^(?:socket|pipe|anon_inode|net|mnt):|^\/(?:dev|proc|sys)\//
+/** Names of what is no file. /dev/shm holds files: in memory. */
+const NO_FILE = /^(?:socket|pipe|anon_inode|net|mnt):|^\/(?:dev(?!\/shm\/)|proc|sys)\//
 /** Bits of `open` that are about reading and writing. */
 const ACCESS_MODE = 0o3
 
