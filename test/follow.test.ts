@@ -168,6 +168,14 @@ t.test(
   },
 )
 
+t.test('told to be over, zeros that were written count: nobody makes so little room', async t => {
+  const { asset, upload, path, file, ending, follow } = await setUp(t)
+  await append(file, Buffer.concat([bytes(2_500), Buffer.alloc(9)]))
+  ending.abort()
+  await uploadFrom({ file: path, follow }, upload)
+  t.equal(await hashOf(asset), sha256(await readFile(path)))
+})
+
 t.test('a file that is cut below what was sent is a clear error', async t => {
   const { asset, upload, path, file, follow, numbers } = await setUp(t)
   const following = uploadFrom({ file: path, follow }, upload)

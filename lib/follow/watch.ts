@@ -11,6 +11,8 @@ import { Written } from './written.ts'
 
 /** How long the size of a file stands still that was made large beforehand, in ms at least. */
 export const STILL_FOR = 250
+/** Bytes for which room is made, at least: one recording in 256 ends with a zero of its own. */
+const PAGE = 4_096
 /** How long nothing may change by default, in ms: on a disk of this machine, and on a network drive. */
 export const IDLE = { local: 60_000, network: 120_000 }
 /** How long a file may be out of reach, in ms: a network drive may be gone for a while. */
@@ -124,7 +126,8 @@ export class Watch {
     this.#wasOpen ||= completeness !== 'finished'
     const isSparse = state.allocated < size
     const isAhead = writer.isThere && this.#writtenAt > this.#sizeAt
-    const isMadeLarge = now - this.#sizeAt >= STILL_FOR && (isSparse || isAhead)
+    const isStill = now - this.#sizeAt >= STILL_FOR && size - written >= PAGE
+    const isMadeLarge = isStill && (isSparse || isAhead)
     return { state, written, reason, isUnfinished: completeness === 'unfinished', isMadeLarge }
   }
 
