@@ -18,6 +18,8 @@ const ENDLESS: Patience = { leaving: new AbortController().signal, isHurried: fa
 /** In ms. */
 const HURRY = 1_000
 
+let stdout: Outlet | undefined
+
 /**
  * Writes a line to stdout. Whoever read it may have left, which is no reason to call a take failed;
  * what a full disk does not take will be looked for.
@@ -25,12 +27,13 @@ const HURRY = 1_000
  * @returns why it could not be written; undefined where it was, or nobody reads it
  */
 export const print = async (text: string, patience = ENDLESS): Promise<Error | undefined> => {
-  const outlet = new Outlet(process.stdout)
+  // One for all lines: each listens to stdout, and has a descriptor of its own for a terminal.
+  stdout ??= new Outlet(process.stdout)
   let unwritten: Error | undefined
-  outlet.write(`${text}\n`).catch(error => {
+  stdout.write(`${text}\n`).catch(error => {
     if (error.code !== 'EPIPE') unwritten = error
   })
-  await outlet.settle(patience.leaving, patience.isHurried ? HURRY : undefined)
+  await stdout.settle(patience.leaving, patience.isHurried ? HURRY : undefined)
   return unwritten
 }
 
