@@ -6,6 +6,7 @@ import mime from 'mime'
 import type { RealtimeUploadOptions } from '../upload/options.ts'
 import { finishWav } from '../upload/wav.ts'
 import { readFlags, strayFlagIn, type Values } from './flags.ts'
+import { checkFolder, isFolder } from './folder-settings.ts'
 import { type FollowSettings, followOf } from './follow-settings.ts'
 import { UsageError } from './usage.ts'
 
@@ -58,10 +59,24 @@ export interface ResumeSettings
   readonly follow: undefined
 }
 
+/** Of `--follow` with a folder. */
+export interface FolderSettings
+  extends Pick<
+    Settings,
+    'parent' | 'tokenFile' | 'sandbox' | 'upload' | 'json' | 'quiet' | 'verbose'
+  > {
+  readonly follow: FollowSettings
+  /** Patterns of names; none: whatever has a media type. */
+  readonly match: readonly string[]
+  /** End when all that is there is done. */
+  readonly once: boolean
+  readonly producer: undefined
+}
+
 /** @throws {UsageError} */
 export const readArguments = (
   argv: readonly string[],
-): Settings | ResumeSettings | 'help' | 'version' => {
+): Settings | ResumeSettings | FolderSettings | 'help' | 'version' => {
   const [own, producer] = cutProducer(argv)
   refuseToken(own)
   const values = readFlags(own)
@@ -69,6 +84,7 @@ export const readArguments = (
   if (values.version) return 'version'
   if (values.resume !== undefined) return resumeSettingsOf(values, values.resume, producer)
   try {
+    if (isFolder(values.follow)) return folderSettingsOf(values, values.follow, producer)
     return settingsOf(values, producer)
   } catch (error) {
     const flag = strayFlagIn(producer?.slice(1) ?? [])
@@ -178,6 +194,30 @@ const resumeSettingsOf = (
   const tokenFile = values['token-file']
   const nothing = { producer, follow: undefined }
   return { resume, list, tokenFile, upload: uploadOf(values), json, quiet, verbose, ...nothing }
+}
+
+/** @throws {UsageError} */
+const folderSettingsOf = (
+  values: Values,
+  file: string,
+  producer: Settings['producer'],
+): FolderSettings => {
+  checkFolder(values, file, producer)
+  const { idle, verify, parent, sandbox, match = [], once = false } = values
+  const { json = false, quiet = false, verbose = false } = values
+  return {
+    follow: { file, idle, verify, untilPid: undefined },
+    match,
+    once,
+    parent,
+    sandbox,
+    tokenFile: values['token-file'],
+    upload: uploadOf(values),
+    json,
+    quiet,
+    verbose,
+    producer: undefined,
+  }
 }
 
 /** What stands behind `--` is the producer's, whatever it looks like. */

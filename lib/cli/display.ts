@@ -72,10 +72,28 @@ export class Display {
    * @param room undefined: nothing is held, for it is a file that is followed
    */
   watch(upload: Watched, room: Room | undefined): void {
+    this.show(() => upload.progress, room)
+    this.hear(upload)
+  }
+
+  /** Shows where one upload stands, or several, until `stop`. */
+  show(progress: () => Progress, room: Room | undefined): void {
     if (this.#isQuiet) return
-    this.#rates = new Rates(() => upload.progress, room)
+    this.#rates = new Rates(progress, room)
     this.#shownAt = performance.now()
     this.#timer = setInterval(() => this.#tick(), TICK).unref()
+  }
+
+  /**
+   * Says what happens to an upload.
+   *
+   * @param file where there are several
+   */
+  hear(upload: Watched, file?: string): void {
+    const say = (event: string, text: string, details: object = {}, tone: Tone = 'plain') =>
+      file === undefined
+        ? this.say(event, text, details, tone)
+        : this.say(event, `${file}: ${text}`, { file, ...details }, tone)
     upload.on('retry', ({ stage, partNumbers, attempt, delay, giveUpIn, error }) => {
       const what = `${stage === 'put' ? 'PUT' : 'registration'} of part ${partNumbers.join(', ')}`
       const { cause } = error
@@ -84,25 +102,25 @@ export class Display {
       const end = giveUpIn === Infinity ? '' : `; given up in ${showTime(giveUpIn / 1_000)}`
       const text = `${what} failed, again in ${showDelay(delay)}: ${error.message}${why && ` (${why})`}${end}`
       const { code } = error
-      this.say('retry', text, { stage, partNumbers, attempt, delay, giveUpIn, code })
+      say('retry', text, { stage, partNumbers, attempt, delay, giveUpIn, code })
     })
     upload.on('changed', ({ partNumbers }) => {
-      this.say('changed', changedText(partNumbers), { partNumbers })
+      say('changed', changedText(partNumbers), { partNumbers })
     })
     upload.on('warning', warning => {
-      this.say('warning', warningOf(warning), { code: warning.code })
+      say('warning', warningOf(warning), { code: warning.code })
     })
     let holding: NodeJS.Timeout | undefined
     let isTold = false
     upload.on('stall', () => {
       holding = setTimeout(() => {
         isTold = true
-        this.say('stall', 'the memory is full: the source is held')
+        say('stall', 'the memory is full: the source is held')
       }, HELD_FOR).unref()
     })
     upload.on('resume', () => {
       clearTimeout(holding)
-      if (isTold) this.say('resume', 'the source flows again')
+      if (isTold) say('resume', 'the source flows again')
       isTold = false
     })
     upload.on('close', () => clearTimeout(holding))

@@ -27,6 +27,8 @@ export interface Flag {
   readonly help?: string
   /** Its help stands in the line of the one before. */
   readonly isBeside?: true
+  /** May be given several times. */
+  readonly isMany?: true
   /** What the library calls it, if not by the same name: `option` of its errors. */
   readonly option?: string
   /** Its value, of what was typed. */
@@ -161,7 +163,7 @@ export const FLAGS = [
   {
     name: 'follow',
     value: 'FILE',
-    help: 'upload FILE while another program writes it',
+    help: 'upload FILE, or all in a folder, while it is written',
     option: 'source.file',
     read: asTyped,
   },
@@ -186,6 +188,14 @@ export const FLAGS = [
     option: 'source.follow.verify',
     read: oneOf('auto', 'all', 'none'),
   },
+  {
+    name: 'match',
+    value: 'GLOB',
+    help: "of a folder: these ('*.mov')",
+    isMany: true,
+    read: asTyped,
+  },
+  { name: 'once', help: 'end when all are done', isBeside: true },
   {
     name: 'spool',
     value: 'DIR',
@@ -246,7 +256,9 @@ export type Values = {
   readonly [F in (typeof FLAGS)[number] as F['name']]?: F extends {
     read: (...args: never[]) => infer T
   }
-    ? T
+    ? F extends { isMany: true }
+      ? readonly T[]
+      : T
     : true
 }
 
@@ -262,7 +274,9 @@ export const readFlags = (argv: readonly string[]): Values => {
   const values = ALL.filter(({ name, read }) => given.has(name) && !(isQuestion && read)).map(
     ({ name, read }) => {
       const value = given.get(name)
-      return [name, typeof value === 'string' ? read?.(`--${name}`, value) : value]
+      const readOne = (text: string) => read?.(`--${name}`, text)
+      if (value === undefined || value === true) return [name, value]
+      return [name, typeof value === 'string' ? readOne(value) : value.map(readOne)]
     },
   )
   return Object.fromEntries(values)

@@ -18,6 +18,7 @@ export interface FollowSettings {
 
 /** What has no meaning without it. */
 const ITS_OWN = ['idle', 'until-pid', 'verify'] as const
+const A_FOLDERS = ['match', 'once'] as const
 
 /** What has no meaning beside it, and why. */
 const STRANGERS = {
@@ -35,6 +36,8 @@ export const followOf = (
   producer: readonly [command: string, ...args: string[]] | undefined,
 ): FollowSettings | undefined => {
   const { follow: file, idle, 'until-pid': untilPid, verify } = values
+  const folders = A_FOLDERS.find(name => values[name] !== undefined)
+  if (folders) throw new UsageError(`--${folders} has no meaning without --follow and a folder`)
   if (file === undefined) {
     const stranger = ITS_OWN.find(name => values[name] !== undefined)
     if (stranger) throw new UsageError(`--${stranger} has no meaning without --follow FILE`)
@@ -59,7 +62,6 @@ export const followOf = (
 const checkFile = (file: string): void => {
   const stats = look(file)
   if (!stats) return
-  if (stats.isDirectory()) throw unfit(`${file}, which is a folder`)
   if (!stats.isFile()) throw unfit(`${file}, which is none`)
   try {
     accessSync(file, constants.R_OK)

@@ -45,7 +45,7 @@ export const openLocal = async (settings: Settings, given: string): Promise<Targ
  *
  * @throws {UsageError}
  */
-const startIn = async (given: string) => {
+export const startIn = async (given: string) => {
   const isOwn = given === ''
   let made: readonly string[] = []
   try {

@@ -13,17 +13,19 @@ export interface Known {
   readonly short?: string
   /** What its value is called, in brackets if it may be left out; absent for a switch. */
   readonly value?: string
+  /** May be given several times: all of them count. */
+  readonly isMany?: true
 }
 
 /**
- * The value of each option that was given, or true for a switch. The last one counts.
+ * The value of each option that was given, or true for a switch. The last one counts, or all do.
  *
  * @throws {UsageError}
  */
 export const parse = (
   argv: readonly string[],
   known: readonly Known[],
-): ReadonlyMap<string, string | true> => {
+): ReadonlyMap<string, string | true | readonly string[]> => {
   const options = Object.fromEntries(
     known.map(({ name, short, value }) => [
       name,
@@ -38,7 +40,7 @@ export const parse = (
     allowPositionals: true,
     tokens: true,
   })
-  const given = new Map<string, string | true>()
+  const given = new Map<string, string | true | readonly string[]>()
   for (const token of tokens) {
     const arg = argv[token.index] ?? ''
     if (token.kind === 'positional') throw misplaced(token.value)
@@ -46,7 +48,9 @@ export const parse = (
     const option = known.find(({ name }) => name === token.name)
     // A word with one dash is a row of letters to the parser.
     if (!option || (/^-[^-]/.test(arg) && arg.length > 2)) throw unknown(arg, known)
-    given.set(option.name, readValue(option, token))
+    const value = readValue(option, token)
+    const before = given.get(option.name) ?? []
+    given.set(option.name, option.isMany ? [before, value].flat().map(String) : value)
   }
   return given
 }

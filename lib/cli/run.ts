@@ -29,6 +29,10 @@ export const run = async (argv: readonly string[], version: string): Promise<num
       const { resumeTakes } = await import('./engine.ts')
       return EXIT[await resumeTakes(settings)]
     }
+    if ('match' in settings) {
+      const { followFiles } = await import('./engine.ts')
+      return EXIT[await followFiles(settings)]
+    }
     if (!settings.producer && !settings.follow && isatty(0)) {
       throw new UsageError('There is nothing to upload: pipe into this, or give -- and a program')
     }

@@ -22,7 +22,7 @@ export const nameUnfinished = async (
 ): Promise<void> => {
   if (!spool) return
   const { dir } = spool
-  await checkFolder(dir)
+  await checkSpool(dir)
   const line = resumeLine(dir)
   const unfinished = (await listUploads(dir)).filter(
     ({ lockedBy, opening, error }) => lockedBy === undefined && (opening ?? error) !== undefined,
@@ -43,7 +43,7 @@ export const nameUnfinished = async (
 }
 
 /** Can there be such a folder? Nothing is made yet. @throws {UsageError} */
-const checkFolder = async (dir: string): Promise<void> => {
+export const checkSpool = async (dir: string): Promise<void> => {
   for (let at = resolve(dir); ; at = dirname(at)) {
     try {
       if (!(await stat(at)).isDirectory()) throw new Error(`${at} is no folder`)

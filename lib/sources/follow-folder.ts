@@ -47,12 +47,8 @@ export interface FolderOptions
 
 /** What happens to a file, by its name; or to the folder. */
 export type FolderEvent =
-  | {
-      readonly t: 'begun' | 'resumed'
-      readonly name: string
-      readonly assetId: string
-      readonly upload: RealtimeUpload | ResumedUpload
-    }
+  | ({ readonly t: 'begun' } & Begun)
+  | ({ readonly t: 'resumed' } & Begun)
   | ({ readonly t: 'done'; readonly name: string; readonly path: string } & UploadedFile)
   | {
       readonly t: 'failed'
@@ -70,6 +66,13 @@ export type FolderEvent =
   | { readonly t: 'missing'; readonly name: string; readonly assetId: string }
   | { readonly t: 'gone'; readonly error: Error }
   | { readonly t: 'back' }
+
+/** A file whose upload begins, or goes on. */
+interface Begun {
+  readonly name: string
+  readonly assetId: string
+  readonly upload: RealtimeUpload | ResumedUpload
+}
 
 /** Files that were dealt with. */
 export interface FolderSum {
