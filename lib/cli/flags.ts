@@ -219,7 +219,12 @@ export const FLAGS = [
     read: readSize,
   },
   { name: 'spool-overflow', help: 'only what memory cannot hold' },
-  { name: 'keep-spool', help: 'leave each take in DIR as a file', option: 'spool.keep' },
+  {
+    name: 'keep-spool',
+    help: 'each take stays there',
+    option: 'spool.keep',
+    isBeside: true,
+  },
   {
     name: 'resume',
     value: 'DIR',
