@@ -221,7 +221,7 @@ export const FLAGS = [
   { name: 'spool-overflow', help: 'only what memory cannot hold' },
   {
     name: 'keep-spool',
-    help: 'each take stays there',
+    help: 'takes stay there',
     option: 'spool.keep',
     isBeside: true,
   },
