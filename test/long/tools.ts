@@ -14,7 +14,7 @@ t.jobs = 3
 
 for (const [tool, ...args] of [
   ['random-schedules', '2000'],
-  ['random-followers', '2000'],
+  ['random-followers', '500'],
   ['power-cuts', '300'],
   ['kills', '60'],
   ['kills', '10', 'film'],
