@@ -5,6 +5,8 @@ import type { IncomingMessage } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Asset } from './assets.ts'
 import type { Credentials } from './credentials.ts'
+import type { Device } from './device.ts'
+import type { Devices } from './devices.ts'
 import type { FaultList } from './faults.ts'
 import type { Exchange, RequestLog } from './log.ts'
 import type { Settings } from './options.ts'
@@ -18,6 +20,7 @@ import { type Answer, serve } from './wire.ts'
 /** What the API works on. */
 export interface Account {
   readonly credentials: Credentials
+  readonly devices: Devices
   readonly parentId: string
   readonly assets: Map<string, Asset>
   create(asset: NewAsset): Asset
@@ -36,10 +39,13 @@ export const startApi = async (
     const text = await readBody(exchange, MAX_BODY)
     if (res.destroyed) return
     entry.partNumbers = partNumbersIn(text)
-    // A refresh is how a token is had, so it bears none.
-    const isRefresh = route.operation === 'token'
-    const known = isRefresh || account.credentials.accepts(req.headers.authorization)
-    const room = !known || isRefresh || bucket.take()
+    if (isPoll(route, text)) entry.operation = 'poll'
+    // What gets, or ends, a token bears none.
+    const bearsNone = ['code', 'token', 'revoke'].includes(route.operation)
+    const device = bearsNone ? undefined : account.devices.holderOf(req.headers.authorization)
+    const known =
+      bearsNone || device !== undefined || account.credentials.accepts(req.headers.authorization)
+    const room = !known || bearsNone || bucket.take()
     for (const [name, value] of Object.entries(bucket.headers())) res.setHeader(name, value)
 
     const fault = faults.due(entry)
@@ -50,20 +56,38 @@ export const startApi = async (
       ? json(401, { error: 'invalid_client' })
       : !room
         ? errorOf(429, undefined, 'Rate limit exceeded')
-        : await carryOut(exchange, route, text).catch(refuse)
+        : await carryOut(exchange, { route, text, device }).catch(refuse)
     await deliver(exchange, reply, fault, latency.api)
   }
 
-  const carryOut = async ({ req, entry }: Exchange, route: Route, text: string | undefined) => {
-    if (route.device && !SEMVER.test(String(req.headers['x-client-version']))) {
-      throw new Refusal(400, 'x-client-version must be a semantic version such as 1.2.3')
-    }
+  const carryOut = async (
+    { req, entry }: Exchange,
+    { route, text, device }: Call,
+  ): Promise<Answer> => {
+    if (route.device || ['code', 'revoke'].includes(route.operation)) demandVersion(req)
+    // Its scopes are asset_create and offline: "write, but don't read".
+    if (device && !route.device) throw new Refusal(403, "a device's token has no right to do this")
+    device?.seen()
     if (route.operation === 'create') {
       if (route.id !== undefined && route.id !== account.parentId) throw NOT_FOUND('folder')
-      return json(200, describe(account.create(readNewAsset(read(req, text), route.device))))
+      const wanted = readNewAsset(read(req, text), route.device)
+      device?.admit(wanted)
+      return json(200, describe(account.create(wanted)))
     }
-    if (route.operation === 'token') {
-      return json(200, account.credentials.refresh(readForm(req, text)))
+    if (route.operation === 'token') return json(200, tokensFor(req, readForm(req, text)))
+    if (route.operation === 'code') {
+      const wantsLink = req.headers['x-client-platypus-enabled'] === 'true'
+      return json(200, account.devices.code(readForm(req, text), wantsLink))
+    }
+    if (route.operation === 'revoke') {
+      account.devices.revoke(readForm(req, text))
+      return json(200, {})
+    }
+    if (route.operation === 'device' || route.operation === 'heartbeat') {
+      if (!device) throw new Refusal(403, "this token is no device's")
+      if (route.operation === 'device') return json(200, device.describe())
+      device.beat()
+      return { status: 204 }
     }
     if (route.operation === 'other') throw NOT_FOUND('route')
     const asset = account.assets.get(route.id ?? '')
@@ -82,10 +106,37 @@ export const startApi = async (
     return route.operation === 'download' ? download(asset) : json(200, describe(asset))
   }
 
+  const tokensFor = (req: IncomingMessage, form: URLSearchParams): object => {
+    const { devices, credentials } = account
+    if (form.get('client_id') === credentials.clientId) return credentials.refresh(form)
+    demandVersion(req)
+    const grant = form.get('grant_type')
+    if (grant === DEVICE_CODE) return devices.poll(form)
+    if (grant === 'refresh_token') return devices.refresh(form)
+    throw new Refusal(400, 'unsupported_grant_type', { isShort: true })
+  }
+
   return serve({ side: 'api', subject: routeOf, handle, failure: refuse }, log)
 }
 
+/** What is asked for, and by which device. */
+interface Call {
+  readonly route: Route
+  readonly text: string | undefined
+  readonly device: Device | undefined
+}
+
 const MAX_BODY = 2 ** 20
+const DEVICE_CODE = 'urn:ietf:params:oauth:grant-type:device_code'
+
+const demandVersion = ({ headers }: IncomingMessage) => {
+  if (SEMVER.test(String(headers['x-client-version']))) return
+  throw new Refusal(400, 'x-client-version must be a semantic version such as 1.2.3')
+}
+
+const isPoll = ({ operation }: Route, text = '') =>
+  operation === 'token' && new URLSearchParams(text).get('grant_type') === DEVICE_CODE
+
 const SEMVER = /^\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/
 
 const NOT_FOUND = (what: string) => new Refusal(404, `there is no such ${what}`)
@@ -116,7 +167,7 @@ const readForm = ({ headers }: IncomingMessage, text = '') => {
   if (!/^application\/x-www-form-urlencoded\b/i.test(headers['content-type'] ?? '')) {
     throw new Refusal(400, 'content-type must be application/x-www-form-urlencoded')
   }
-  return text
+  return new URLSearchParams(text)
 }
 
 const read = ({ headers }: IncomingMessage, text: string | undefined) => {
@@ -144,19 +195,25 @@ const partNumbersIn = (text: string | undefined): number[] => {
   return parts.map(part => part?.number).filter(number => Number.isInteger(number))
 }
 
-const refuse = (error: unknown): Answer =>
-  error instanceof Refusal
-    ? errorOf(error.status, undefined, error.message)
-    : errorOf(500, undefined, String(error))
+const refuse = (error: unknown): Answer => {
+  if (!(error instanceof Refusal)) return errorOf(500, undefined, String(error))
+  const { status, message, title, isShort } = error
+  return isShort ? json(status, { error: message }) : longError(status, message, title)
+}
 
-const errorOf: ErrorOf = (status, _code, detail = 'a fault of the sandbox') => {
-  const title = STATUS_CODES[status] ?? 'Error'
-  return json(status, {
+const errorOf: ErrorOf = (status, _code, detail = 'a fault of the sandbox') =>
+  longError(status, detail)
+
+const longError = (
+  status: number,
+  detail: string,
+  title = STATUS_CODES[status] ?? 'Error',
+): Answer =>
+  json(status, {
     code: status,
     errors: [{ code: status, detail, status, title }],
     message: title,
   })
-}
 
 const json = (status: number, body: object): Answer => ({
   status,

@@ -35,6 +35,8 @@ export interface Folder {
 export class Asset implements SandboxAsset {
   readonly id = randomUUID()
   readonly filetype: string
+  readonly offset: number | undefined
+  readonly channel: number | undefined
   readonly createdAt = new Date().toISOString()
   name: string
   uploadCompletedAt: string | undefined
@@ -59,9 +61,12 @@ export class Asset implements SandboxAsset {
    *   the sandbox closes.
    * @throws where the disk takes no file of this name
    */
-  constructor({ name, unnamed, filetype }: NewAsset, storage: Storage, folder: Folder | undefined) {
+  constructor(wanted: NewAsset, storage: Storage, folder: Folder | undefined) {
+    const { name, unnamed, filetype, offset, channel } = wanted
     this.name = name
     this.filetype = filetype
+    this.offset = offset
+    this.channel = channel
     this.#unnamed = unnamed
     this.#storage = storage
     this.#dir = folder && join(folder.dir, this.id)

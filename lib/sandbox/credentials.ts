@@ -40,8 +40,7 @@ export class Credentials {
   }
 
   /** `POST /v2/auth/token`: new tokens for the refresh token, which is dead from then on. */
-  refresh(text: string): object {
-    const form = new URLSearchParams(text)
+  refresh(form: URLSearchParams): object {
     const client = form.get('client_id') === this.clientId
     if (!client || form.get('client_secret') !== this.clientSecret) {
       throw new Refusal(401, 'invalid_client')

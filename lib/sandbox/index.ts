@@ -1,6 +1,7 @@
 /**
  * A local Frame.io and its S3 in one process, to try uploads without an account.
  */
+export type { DeviceOptions, SandboxDevice, SandboxDevices } from './device-types.ts'
 export { startSandbox } from './sandbox.ts'
 export type {
   Fault,

@@ -14,6 +14,8 @@ export interface Settings {
   readonly urlLifetime: number
   readonly tokenLifetime: number
   readonly bodyTimeout: number
+  readonly pairing: { readonly expiresIn: number; readonly interval: number }
+  readonly presence: { readonly heartbeatEvery: number; readonly offlineAfter: number }
   readonly faults: readonly Fault[]
   readonly limits: Limits
 }
@@ -56,6 +58,11 @@ export const resolveOptions = (options: SandboxOptions): Settings => {
     urlLifetime,
     tokenLifetime,
     bodyTimeout,
+    pairing: resolveSeconds('pairing', options.pairing, { expiresIn: 120, interval: 5 }),
+    presence: resolveSeconds('presence', options.presence, {
+      heartbeatEvery: 60,
+      offlineAfter: 300,
+    }),
     faults,
     limits: limitsOf(options),
   }
@@ -69,8 +76,26 @@ const known = [
   'urlLifetime',
   'tokenLifetime',
   'bodyTimeout',
+  'pairing',
+  'presence',
   'faults',
 ] as const satisfies (keyof SandboxOptions)[]
+
+const resolveSeconds = <T extends Record<string, number>>(
+  name: string,
+  given: Partial<T> | undefined,
+  defaults: T,
+): T => {
+  check(`options.${name}`, given, rules.object)
+  checkKeys(`options.${name}`, given ?? {}, Object.keys(defaults))
+  for (const [key, value] of Object.entries(given ?? {})) {
+    check(`options.${name}.${key}`, value, [
+      'a number of seconds over 0',
+      value => typeof value === 'number' && value > 0,
+    ])
+  }
+  return { ...defaults, ...given }
+}
 
 const resolveLatency = (latency: NonNullable<SandboxOptions['latency']>) => {
   if (typeof latency === 'number') {

@@ -14,7 +14,11 @@ export interface Route {
 }
 
 const routes: readonly (readonly [Operation, method: string, path: RegExp])[] = [
+  ['code', 'POST', /^\/v2\/auth\/device\/code$/],
   ['token', 'POST', /^\/v2\/auth\/token$/],
+  ['revoke', 'POST', /^\/v2\/auth\/revoke$/],
+  ['device', 'GET', /^\/v2\/(devices\/)me$/],
+  ['heartbeat', 'POST', /^\/v2\/(devices\/)heartbeat$/],
   ['register', 'POST', /^\/v2\/(devices\/)?assets\/([^/]+)\/realtime_upload\/parts$/],
   ['create', 'POST', /^\/v2\/()assets\/([^/]+)\/children$/],
   ['create', 'POST', /^\/v2\/(devices\/)assets$/],

@@ -7,10 +7,20 @@ import type { Limits, WirePart } from '../frameio/protocol.ts'
 /** A request that Frame.io would refuse, and why. */
 export class Refusal extends Error {
   readonly status: number
+  /** Instead of the status in words. */
+  readonly title: string | undefined
+  /** In the form `{ error }`, which tokens are refused in. */
+  readonly isShort: boolean
 
-  constructor(status: number, detail: string) {
+  constructor(
+    status: number,
+    detail: string,
+    { title, isShort = false }: { title?: string; isShort?: boolean } = {},
+  ) {
     super(detail)
     this.status = status
+    this.title = title
+    this.isShort = isShort
   }
 }
 
@@ -27,6 +37,9 @@ export interface NewAsset {
   /** Whether the name is only the default one, so that a registration may change it. */
   readonly unnamed: boolean
   readonly filetype: string
+  /** Of a device: seconds since the media was made, and the device's channel; as they were sent. */
+  readonly offset: number | undefined
+  readonly channel: number | undefined
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -86,7 +99,12 @@ export const readNewAsset = (body: Fields, device: boolean): NewAsset => {
   demand(device || channel === undefined, 'channel is for devices only')
   demand(offset === undefined || isNumber(offset, 0), 'offset must be a number of seconds')
   demand(channel === undefined || isInteger(channel, 0), 'channel must be an integer')
-  return { filetype: readFiletype(filetype), ...readName(name, extension) }
+  return {
+    filetype: readFiletype(filetype),
+    ...readName(name, extension),
+    offset: offset === undefined ? undefined : Number(offset),
+    channel: channel === undefined ? undefined : Number(channel),
+  }
 }
 
 const readFiletype = (filetype: unknown): string => {

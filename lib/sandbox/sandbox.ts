@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import { startApi } from './api.ts'
 import { Asset } from './assets.ts'
 import { Credentials } from './credentials.ts'
+import { Devices } from './devices.ts'
 import { FaultList } from './faults.ts'
 import { filesIn, nowhere } from './files.ts'
 import { makeFolder, removeEmpty } from './folders.ts'
@@ -56,7 +57,12 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
     return asset
   }
   const credentials = new Credentials(settings.tokenLifetime)
-  const account = { credentials, parentId: randomUUID(), assets, create }
+  const devices = new Devices(credentials.clientSecret, {
+    tokenLifetime: settings.tokenLifetime,
+    ...settings.pairing,
+    ...settings.presence,
+  })
+  const account = { credentials, devices, parentId: randomUUID(), assets, create }
   const api = await startApi(settings, { log, faults }, account)
 
   const shutDown = async () => {
@@ -77,6 +83,7 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
       return credentials.token
     },
     credentials,
+    devices,
     createAsset(wanted) {
       try {
         return create(readNewAsset({ ...wanted, is_realtime_upload: true }, true))

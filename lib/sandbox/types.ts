@@ -2,6 +2,7 @@
  * Everything a user of the sandbox writes or reads.
  */
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http'
+import type { SandboxDevices } from './device-types.ts'
 
 /** How to start a sandbox. Every field has a default. */
 export interface SandboxOptions {
@@ -34,6 +35,16 @@ export interface SandboxOptions {
   readonly tokenLifetime?: number
   /** How long the body of a PUT may stand still, in ms, before 400 `RequestTimeout`. Default: 20,000. */
   readonly bodyTimeout?: number
+  /**
+   * How devices are paired: life of a code, and the least time between two polls, in seconds.
+   * Default: `{ expiresIn: 120, interval: 5 }`, as Frame.io's.
+   */
+  readonly pairing?: { readonly expiresIn?: number; readonly interval?: number }
+  /**
+   * Least time between two heartbeats of a device (429 before), and how long after its last call it
+   * counts as offline, in seconds. Default: `{ heartbeatEvery: 60, offlineAfter: 300 }`, as Frame.io's.
+   */
+  readonly presence?: { readonly heartbeatEvery?: number; readonly offlineAfter?: number }
   /** Faults in force from the start. More can be added to `sandbox.faults`. Default: none. */
   readonly faults?: readonly Fault[]
 }
@@ -44,7 +55,10 @@ export interface Sandbox {
   readonly url: string
   /** The bearer token in force. Random for each sandbox. */
   readonly token: string
-  /** What gets the next bearer token from `POST /v2/auth/token`. The refresh token rotates. */
+  /**
+   * What gets the next bearer token from `POST /v2/auth/token`. The refresh token rotates. The secret is
+   * that of devices too, each of which has a client id of its own.
+   */
   readonly credentials: {
     readonly clientId: string
     readonly clientSecret: string
@@ -57,6 +71,11 @@ export interface Sandbox {
    * None with `'discard'`.
    */
   readonly dir: string | undefined
+  /**
+   * Camera to Cloud devices, and the person who pairs them. A device's token may create and register
+   * on the device paths, and nothing else (403); `token` may do all.
+   */
+  readonly devices: SandboxDevices
   /** The faults in force. */
   readonly faults: Faults
   /** Every call and every PUT so far, in order of arrival. */
@@ -91,6 +110,10 @@ export interface SandboxAsset {
   readonly name: string
   /** Media type, such as `video/mp4`. Every PUT must bear it as its `content-type`. */
   readonly filetype: string
+  /** Of a device's: seconds since the media was made, as it was sent. */
+  readonly offset: number | undefined
+  /** Of a device's: its channel, as it was sent. */
+  readonly channel: number | undefined
   /** `'uploaded'` once the final part is registered and all bytes are stored and assembled. */
   readonly status: 'created' | 'uploaded'
   /** When it became `'uploaded'`, as an ISO 8601 date. */
@@ -134,7 +157,10 @@ export interface SandboxPart {
   readonly puts: number
 }
 
-/** What a request can ask for. */
+/**
+ * What a request can ask for. `'code'`, `'poll'` (a `'token'` for a device code) and `'revoke'` are those
+ * of pairing, `'device'` is `GET /v2/devices/me`.
+ */
 export const OPERATIONS = [
   'create',
   'register',
@@ -143,6 +169,11 @@ export const OPERATIONS = [
   'download',
   'put',
   'token',
+  'code',
+  'poll',
+  'device',
+  'heartbeat',
+  'revoke',
 ] as const
 
 /** What a request asks for. */
