@@ -117,8 +117,8 @@ export class AbortError extends Error {
   override readonly name = 'AbortError'
   readonly code = 'ABORT_ERR'
 
-  constructor(reason?: unknown) {
-    super('The upload was aborted', reason === undefined ? undefined : { cause: reason })
+  constructor(reason?: unknown, message = 'The upload was aborted') {
+    super(message, reason === undefined ? undefined : { cause: reason })
   }
 }
 

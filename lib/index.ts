@@ -15,7 +15,9 @@ export type {
   FrameioClientOptions,
   SpoolOptions,
 } from './frameio/options.ts'
-export type { Asset } from './frameio/protocol.ts'
+export type { PairDeviceOptions, Pairing, PairingCode } from './frameio/pairing.ts'
+export { pairDevice } from './frameio/pairing.ts'
+export type { Asset, DeviceInfo, Tokens } from './frameio/protocol.ts'
 export type { RefreshingTokenOptions } from './frameio/refreshing-token.ts'
 export { refreshingToken } from './frameio/refreshing-token.ts'
 export type { RefreshingToken, Token } from './frameio/token.ts'

@@ -275,9 +275,11 @@ const checkOrigin = ({ origin }: URL, { origin: home }: URL): void => {
 
 const VERSION = text('a semantic version such as 1.0.0', /^\d+\.\d+\.\d+([-+][0-9A-Za-z.+-]+)?$/)
 
+export const checkVersion = (option: string, value: unknown): string => take(option, value, VERSION)
+
 const checkDevice = (value: unknown): ResolvedClientOptions['device'] => {
   const device: Device = object('device', value, 'an object such as { clientVersion: "1.0.0" }')
   refuseUnknown('device.', device, ['clientVersion'])
   const { clientVersion = '0.0.0' } = device
-  return { clientVersion: take('device.clientVersion', clientVersion, VERSION) }
+  return { clientVersion: checkVersion('device.clientVersion', clientVersion) }
 }

@@ -49,6 +49,7 @@ export const RULINGS = {
   // Of Frame.io.
   /** The token that replaced a refused one is refused as well: a third would be no better. */
   tokenRefused: { verdict: 'new-token', code: 'ERR_UNAUTHORIZED', atMost: 1, inARow: true },
+  clientRefused: fatal('ERR_UNAUTHORIZED'),
   tokenNotHad: retry('ERR_UNAUTHORIZED'),
   forbidden: fatal('ERR_FORBIDDEN'),
   notFound: fatal('ERR_ASSET_NOT_FOUND'),
@@ -89,6 +90,21 @@ export const judgeApiAnswer = (status: number, genuine: boolean): Ruling => {
   if (!genuine || status < 400) return RULINGS.notTheirs
   if (status === 403) return RULINGS.forbidden
   return status === 404 ? RULINGS.notFound : RULINGS.rejected
+}
+
+/**
+ * The ruling on an answer of Frame.io's `/v2/auth` other than 200, and other than RFC 8628's words for a
+ * device that waits.
+ *
+ * @param word what is said in a body of Frame.io's; undefined where the body is not Frame.io's
+ */
+export const judgeAuthAnswer = (status: number, word: string | undefined): Ruling => {
+  const ruling = judgeApiAnswer(status, word !== undefined)
+  // Whoever asks there has no token yet: a portal's 401 is none of Frame.io's.
+  if (word === undefined && status === 401) return RULINGS.notTheirs
+  if (ruling.verdict === 'retry') return ruling
+  if (word === 'invalid_client' || status === 401) return RULINGS.clientRefused
+  return word === 'access_denied' || status === 403 ? RULINGS.forbidden : RULINGS.rejected
 }
 
 /** What S3 means by the codes that another try, or another URL, may better (AWS, Error responses). */

@@ -1,0 +1,264 @@
+import t from 'tap'
+import { CLOCK_DOOR } from '../lib/frameio/pairing.ts'
+import { type PairDeviceOptions, type PairingCode, pairDevice } from '../lib/index.ts'
+import type { Fault, Sandbox, SandboxOptions } from '../lib/sandbox/index.ts'
+import { QUICK, sandboxFor, shown, until } from './support/sandboxes.ts'
+
+/** As fast as the machine: what a device waits for is written down, and cut short. */
+const clock = (waits: number[]) => ({
+  now: () => performance.now(),
+  sleep: async (ms: number, signal: AbortSignal) => {
+    waits.push(ms)
+    await new Promise(resolve => setTimeout(resolve, 5))
+    signal.throwIfAborted()
+  },
+})
+
+const quick: SandboxOptions = { pairing: { interval: 0.001 } }
+
+const optionsFor = (
+  sandbox: Sandbox,
+  waits: number[] = [],
+  more: Partial<PairDeviceOptions> = {},
+): PairDeviceOptions => ({
+  clientId: 'b6a7b810-9dad-11d1-80b4-00c04fd430c8',
+  clientSecret: sandbox.credentials.clientSecret,
+  clientVersion: '1.2.3',
+  baseUrl: sandbox.url,
+  retry: QUICK,
+  onCode: ({ userCode }) => {
+    sandbox.devices.enter(userCode, { name: 'Cam A' })
+  },
+  ...{ [CLOCK_DOOR]: clock(waits) },
+  ...more,
+})
+
+const callsOf = ({ requests }: Sandbox) => requests.map(({ operation }) => operation)
+
+const word = (error: string): Fault['do'] => ({ status: 400, body: { error } })
+
+t.test('a code is shown, a person enters it, and there are tokens and a device', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  const codes: PairingCode[] = []
+  const enter = optionsFor(sandbox).onCode
+  const { tokens, device } = await pairDevice(
+    optionsFor(sandbox, [], {
+      onCode: code => {
+        codes.push(code)
+        return enter(code)
+      },
+    }),
+  )
+  const [paired] = sandbox.devices.paired
+  t.strictSame(tokens, {
+    accessToken: paired?.accessToken,
+    refreshToken: paired?.refreshToken,
+    lifetime: 28_800_000,
+  })
+  t.match(device, { name: 'Cam A', status: 'online', project: { name: 'Sandbox project' } })
+  t.match(codes, [{ userCode: /^\d{6}$/, verificationUri: /^https:/ }])
+  t.match(codes[0]?.verificationUriComplete, codes[0]?.userCode)
+  const left = (codes[0]?.expiresAt ?? 0) - performance.now()
+  t.ok(left > 60_000 && left <= 120_000)
+  t.strictSame(callsOf(sandbox), ['code', 'poll', 'device'])
+  for (const { headers } of sandbox.requests) t.equal(headers['x-client-version'], '1.2.3')
+  await until(() => sandbox.stats.openSockets === 0, 'its connections to be closed')
+})
+
+t.test('a device asks as often as it is told to, and slower when it is told so', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  sandbox.faults.add(
+    { on: 'poll', nth: 1, times: 2, do: word('authorization_pending') },
+    { on: 'poll', nth: 3, do: word('slow_down') },
+    { on: 'poll', nth: 4, do: word('authorization_pending') },
+    { on: 'poll', nth: 5, do: word('slow_down') },
+  )
+  const waits: number[] = []
+  await pairDevice(optionsFor(sandbox, waits))
+  t.strictSame(waits, [1, 1, 1, 5_001, 5_001, 10_001])
+})
+
+t.test(
+  'in trouble of the network it asks less often, and with the next code as before',
+  async t => {
+    const sandbox = await sandboxFor(t, quick)
+    sandbox.faults.add(
+      { on: 'poll', nth: 1, do: { status: 503 } },
+      { on: 'poll', nth: 2, do: { reset: 'before' } },
+      { on: 'poll', nth: 3, do: { status: 403, body: '<html>Log in to the Wi-Fi</html>' } },
+      { on: 'poll', nth: 4, do: { status: 200, body: '<html>Log in to the Wi-Fi</html>' } },
+      { on: 'poll', nth: 5, do: word('expired_token') },
+    )
+    const waits: number[] = []
+    await pairDevice(optionsFor(sandbox, waits))
+    t.strictSame(waits, [1, 2, 4, 8, 16, 1])
+  },
+)
+
+for (const over of ['expired_token', 'invalid_grant']) {
+  t.test(`${over}: a new code comes by itself`, async t => {
+    const sandbox = await sandboxFor(t, quick)
+    sandbox.faults.add({ on: 'poll', times: 2, do: word(over) })
+    const codes: string[] = []
+    const { device } = await pairDevice(
+      optionsFor(sandbox, [], {
+        onCode: ({ userCode }) => {
+          codes.push(userCode)
+          sandbox.devices.enter(userCode)
+        },
+      }),
+    )
+    t.equal(new Set(codes).size, 3)
+    t.ok(device)
+  })
+}
+
+t.test('a code that expires unheard is replaced as well, on our own clock', async t => {
+  const sandbox = await sandboxFor(t, { pairing: { interval: 0.001, expiresIn: 0.02 } })
+  let codes = 0
+  const { device } = await pairDevice(
+    optionsFor(sandbox, [], {
+      onCode: ({ userCode }) => {
+        codes += 1
+        if (codes === 1) sandbox.faults.add({ on: 'poll', times: Infinity, do: { status: 503 } })
+        else sandbox.faults.clear()
+        if (codes === 2) sandbox.devices.enter(userCode)
+      },
+    }),
+  )
+  t.equal(codes, 2)
+  t.ok(device)
+})
+
+t.test('a wall clock that jumps changes nothing', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  const { now } = Date
+  t.teardown(() => {
+    Date.now = now
+  })
+  let jump = 1
+  Date.now = () => {
+    jump *= -7
+    return now() + jump * 86_400_000
+  }
+  sandbox.faults.add({ on: 'poll', times: 5, do: word('authorization_pending') })
+  const waits: number[] = []
+  await pairDevice(optionsFor(sandbox, waits))
+  t.strictSame(waits, Array(6).fill(1))
+})
+
+/** What is said at a step, and how the pairing ends. */
+const ends: [on: 'code' | 'poll' | 'device', answer: Fault['do'], code: string, message: RegExp][] =
+  [
+    ['code', word('invalid_client'), 'ERR_UNAUTHORIZED', /Asking for a code.*check clientId and/],
+    ['code', word('invalid_request'), 'ERR_REQUEST_REJECTED', /invalid_request.*unique to the dev/],
+    ['code', { status: 401, body: { error: 'no' } }, 'ERR_UNAUTHORIZED', /answered 401 \(no\)/],
+    ['code', { status: 503 }, 'ERR_SERVER', /answered 503/],
+    ['code', { status: 401, body: '<html>Wi-Fi</html>' }, 'ERR_BAD_RESPONSE', /answered 401/],
+    ['code', { status: 200, body: { user_code: '123456' } }, 'ERR_BAD_RESPONSE', /makes no sense/],
+    ['code', { reset: 'after' }, 'ERR_NETWORK', /Asking for a code failed/],
+    [
+      'code',
+      { status: 200, body: { device_code: 'd', user_code: '\u001b[2J' } },
+      'ERR_BAD_RESPONSE',
+      /user_code/,
+    ],
+    ['poll', word('invalid_client'), 'ERR_UNAUTHORIZED', /Pairing failed.*check clientId/],
+    ['poll', word('invalid_request'), 'ERR_REQUEST_REJECTED', /invalid_request/],
+    ['poll', word('access_denied'), 'ERR_FORBIDDEN', /the person declined/],
+    ['poll', word('whatever'), 'ERR_REQUEST_REJECTED', /answered 400 \(whatever\)/],
+    ['poll', { status: 200, body: { access_token: 'a' } }, 'ERR_BAD_RESPONSE', /refresh_token/],
+    ['device', { status: 401, body: { error: 'no' } }, 'ERR_UNAUTHORIZED', /Reading the device/],
+    ['device', { status: 403 }, 'ERR_FORBIDDEN', /Reading the device/],
+  ]
+
+for (const [on, answer, code, message] of ends) {
+  t.test(`${on} answered with ${JSON.stringify(answer)} ends it: ${code}`, async t => {
+    const sandbox = await sandboxFor(t, quick)
+    sandbox.faults.add({ on, times: Infinity, do: answer })
+    const error = await pairDevice(optionsFor(sandbox)).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    t.match(error, { name: 'RealtimeUploadError', code, message })
+    t.notMatch(shown(error), /sandbox-(secret|device)/, 'it tells no secret')
+    await until(() => sandbox.stats.openSockets === 0, 'its connections to be closed')
+  })
+}
+
+t.test('a secret that comes back in a refusal is not shown', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  const { clientSecret } = sandbox.credentials
+  sandbox.faults.add({ on: 'code', do: word(`who is ${clientSecret}?`) })
+  const error = await pairDevice(optionsFor(sandbox)).catch(error => error)
+  t.match(error, { message: /who is \[redacted\]\?/ })
+  t.notOk(shown(error).includes(clientSecret))
+})
+
+t.test('where the device cannot be asked any more, the tokens are not lost', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  sandbox.faults.add({ on: 'device', times: Infinity, do: { status: 503 } })
+  const { tokens, device } = await pairDevice(optionsFor(sandbox))
+  t.equal(device, undefined)
+  t.equal(tokens.accessToken, sandbox.devices.paired[0]?.accessToken)
+})
+
+t.test('what onCode throws is what the pairing fails with', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  const broken = new Error('no screen')
+  const onCode = () => Promise.reject(broken)
+  t.equal(await pairDevice(optionsFor(sandbox, [], { onCode })).catch(error => error), broken)
+})
+
+t.test('it can be cancelled at each step, and nothing is in flight then', async t => {
+  const steps: [name: string, fault: Fault | undefined, onCode?: PairDeviceOptions['onCode']][] = [
+    ['asking for a code', { on: 'code', do: { hang: 'answer' } }],
+    ['between two tries of it', { on: 'code', times: Infinity, do: { status: 503 } }],
+    ['showing it', undefined, () => new Promise(() => {})],
+    ['waiting to ask', undefined, () => {}],
+    ['asking whether it was entered', { on: 'poll', do: { hang: 'answer' } }],
+    ['asking who the device is', { on: 'device', do: { hang: 'answer' } }],
+  ]
+  for (const [name, fault, onCode] of steps) {
+    const sandbox = await sandboxFor(t, name === 'waiting to ask' ? {} : quick)
+    if (fault) sandbox.faults.add(fault)
+    const stop = new AbortController()
+    let isShown = false
+    const options = optionsFor(sandbox, [], {
+      signal: stop.signal,
+      retry: { minDelay: 3_000_000, maxDelay: 3_000_000 },
+      onCode: code => {
+        isShown = true
+        return (onCode ?? optionsFor(sandbox).onCode)(code)
+      },
+    })
+    const { [CLOCK_DOOR]: _, ...real } = options as PairDeviceOptions & { [CLOCK_DOOR]: unknown }
+    const pairing = pairDevice(real)
+    await until(() => (fault ? sandbox.faults.fired.length > 0 : isShown), name)
+    stop.abort('enough')
+    await t.rejects(pairing, { name: 'AbortError', cause: 'enough', message: /pairing/ }, name)
+    await until(() => sandbox.stats.openSockets === 0, `no connection after ${name}`)
+  }
+  const before = pairDevice({ ...optionsFor(await sandboxFor(t)), signal: AbortSignal.abort() })
+  await t.rejects(before, { name: 'AbortError' }, 'before it began')
+})
+
+t.test('bad options are refused by name, and secrets are not shown', async t => {
+  const good = { clientId: 'c', clientSecret: 's', onCode: () => {} }
+  const bad: [options: object, message: RegExp][] = [
+    [{ clientId: '' }, /^clientId must be a non-empty string; received ''$/],
+    [{ clientSecret: undefined }, /^clientSecret must be a non-empty string; received undefined$/],
+    [{ clientSecret: { hush: 1 } }, /^clientSecret must be(?!.*hush).*received object$/],
+    [{ clientVersion: '1' }, /^clientVersion must be a semantic version/],
+    [{ baseUrl: 'http://api.frame.io' }, /^baseUrl must be an https URL/],
+    [{ dispatcher: 5 }, /^dispatcher must be an undici Dispatcher/],
+    [{ signal: 5 }, /^signal must be an AbortSignal/],
+    [{ onCode: 5 }, /^onCode must be a function/],
+    [{ retry: { giveUpAfter: -1 } }, /^retry\.giveUpAfter must be/],
+    [{ oncode: 5 }, /^oncode is not an option; did you mean onCode\?/],
+  ]
+  for (const [options, message] of bad) {
+    const all = { ...good, ...options } as PairDeviceOptions
+    await t.rejects(pairDevice(all), { code: 'ERR_INVALID_OPTION', message })
+  }
+})
