@@ -24,6 +24,8 @@ export type ErrorCode =
   | 'ERR_STREAM_TOO_LARGE'
   /** Frame.io refused the token (401), or the token function failed. */
   | 'ERR_UNAUTHORIZED'
+  /** A Camera to Cloud device has no tokens, or none that Frame.io takes: pair it (again). */
+  | 'ERR_NOT_PAIRED'
   /** Frame.io forbids this (403). */
   | 'ERR_FORBIDDEN'
   /** Frame.io knows no such asset (404). */

@@ -8,6 +8,8 @@ export type {
   WaitOptions,
 } from './frameio/client.ts'
 export { FrameioClient } from './frameio/client.ts'
+export type { DeviceTokensOptions } from './frameio/device-tokens.ts'
+export { deviceTokens, saveDeviceTokens } from './frameio/device-tokens.ts'
 export type {
   CallRetry,
   ConnectionOptions,

@@ -5,9 +5,9 @@ import { access, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { lock } from '../lib/lock.ts'
 import { realDisk } from '../lib/spool/disk.ts'
 import { claimFolder, removeFolder } from '../lib/spool/folder.ts'
-import { lock } from '../lib/spool/lock.ts'
 
 const failed = (code: string) => Object.assign(new Error(code), { code })
 

@@ -48,7 +48,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 /** Would a token function only say the same again: it gives no token, or it was refused one? */
 const isFinal = (error: unknown): boolean =>
   error instanceof RealtimeUploadError &&
-  (error.code === 'ERR_INVALID_OPTION' || error.code === 'ERR_UNAUTHORIZED')
+  ['ERR_INVALID_OPTION', 'ERR_UNAUTHORIZED', 'ERR_NOT_PAIRED'].includes(error.code)
 
 const readRateLimit = ({ headers }: Answer): RateLimit => ({
   limit: Number(headers['x-ratelimit-limit'] ?? Number.NaN),

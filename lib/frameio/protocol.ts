@@ -2,7 +2,7 @@
  * What goes over the wire to Frame.io, the limits of Frame.io and S3, and the guards for what the
  * API answers. Field names are the wire's own.
  */
-import { take, text } from '../checks.ts'
+import { object, positive, refuseUnknown, secret, take, text } from '../checks.ts'
 import { RealtimeUploadError } from '../errors.ts'
 
 const MiB = 2 ** 20
@@ -209,6 +209,17 @@ export const readTokens = (body: unknown): Tokens => {
     accessToken: access_token,
     refreshToken: refresh_token,
     lifetime: secondsIn(expires_in, TOKEN_LIFETIME) * 1_000,
+  }
+}
+
+/** Tokens that somebody passes on. @throws {RealtimeUploadError} */
+export const checkTokens = (option: string, value: unknown): Tokens => {
+  const tokens = object(option, value) as { readonly [K in keyof Tokens]: unknown }
+  refuseUnknown(`${option}.`, tokens, ['accessToken', 'refreshToken', 'lifetime'])
+  return {
+    accessToken: secret(`${option}.accessToken`, tokens.accessToken),
+    refreshToken: secret(`${option}.refreshToken`, tokens.refreshToken),
+    lifetime: take(`${option}.lifetime`, tokens.lifetime, positive('ms')),
   }
 }
 

@@ -15,6 +15,7 @@ import {
   unlink,
 } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { syncFolder } from '../durable-file.ts'
 
 export interface Disk {
   /** Makes a folder that nobody else can read, with its parents. The names of all that is new are durable. */
@@ -179,17 +180,6 @@ const makeAll = async (path: string): Promise<string[]> => {
     if (code === 'EEXIST' && (await stat(path)).isDirectory()) return []
     if (code !== 'ENOENT' || path === dirname(path)) throw error
     return [...(await makeAll(dirname(path))), ...(await make())]
-  }
-}
-
-/** Windows refuses to open a folder for writing, and makes names durable by itself. */
-const syncFolder = async (path: string): Promise<void> => {
-  try {
-    const handle = await open(path, 'r')
-    await handle.sync().finally(() => handle.close())
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    if (process.platform !== 'win32' || !['EPERM', 'EISDIR', 'EACCES'].includes(code)) throw error
   }
 }
 

@@ -11,8 +11,8 @@
  */
 import { basename } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
+import type { Lock } from '../lock.ts'
 import type { Disk } from './disk.ts'
-import type { Lock } from './lock.ts'
 
 /** Where a part's bytes lie. */
 export const partFile = (folder: string, n: number): string =>

@@ -16,9 +16,9 @@
  * Nothing here may hold a token or a URL: `origin` is compared, and never used as an address.
  */
 import { RealtimeUploadError } from '../errors.ts'
+import type { Lock } from '../lock.ts'
 import type { Disk } from './disk.ts'
 import { Journal, readLines } from './journal.ts'
-import type { Lock } from './lock.ts'
 import { readFrom } from './read-back.ts'
 import { damaged } from './recover.ts'
 

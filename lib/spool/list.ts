@@ -3,10 +3,10 @@
  */
 import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { holderOf } from '../lock.ts'
 import { realDisk } from './disk.ts'
 import { isOurs } from './folder.ts'
 import type { Opening } from './journal.ts'
-import { holderOf } from './lock.ts'
 import { recover } from './recover.ts'
 import { look } from './reopen.ts'
 

@@ -6,11 +6,11 @@
  * to the disk, and read from there when its turn comes.
  */
 import { crc32 } from 'node:zlib'
+import type { Lock } from '../lock.ts'
 import { type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, markOverflow, partFile, refuseUsed, removeFolder } from './folder.ts'
 import type { Filling, UploadSpool } from './home.ts'
 import type { Opening } from './journal.ts'
-import type { Lock } from './lock.ts'
 import { LOOK_AGAIN, type SpoolOptions } from './spool.ts'
 import { type PartOwner, SpoolPart } from './spool-part.ts'
 

@@ -3,11 +3,11 @@
  * Each step leaves a folder that reads the same, so that one who is killed in between changes nothing.
  */
 import { crc32 } from 'node:zlib'
+import type { Lock } from '../lock.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { isOverflow, partFile, partNumberOf, removeFolder, useReserve } from './folder.ts'
 import { Journal, type Reading, readJournal } from './journal.ts'
 import { type KeptBefore, keptBefore } from './kept.ts'
-import type { Lock } from './lock.ts'
 import { readFrom } from './read-back.ts'
 import { damaged, type MarkedPart, type Recovery, recover, type WholePart } from './recover.ts'
 

@@ -20,12 +20,12 @@
  *                                  (#pump, as it comes)         (#pass, when it is due)       to send
  */
 import { crc32 } from 'node:zlib'
+import type { Lock } from '../lock.ts'
 import { type Disk, type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
 import type { BlockMemory, Filling, KeptFile, UploadSpool } from './home.ts'
 import { type Entry, Journal, type Opening, opening, type SourceFile } from './journal.ts'
 import { freeName, Kept } from './kept.ts'
-import type { Lock } from './lock.ts'
 import { Spares } from './spares.ts'
 import { type PartOwner, SpoolPart } from './spool-part.ts'
 

@@ -2,12 +2,12 @@
  * An upload that was cut off and is open again: gives out its parts, and tidies as they are stored.
  */
 import { createHash } from 'node:crypto'
+import type { Lock } from '../lock.ts'
 import type { Disk } from './disk.ts'
 import { partFile, removeFolder } from './folder.ts'
 import type { KeptFile, Part } from './home.ts'
 import type { Journal, Opening } from './journal.ts'
 import type { KeptBefore } from './kept.ts'
-import type { Lock } from './lock.ts'
 import { checked, readFrom } from './read-back.ts'
 import { incomplete, type Recovery, type WholePart } from './recover.ts'
 import type { Reopened } from './reopen.ts'

@@ -1,5 +1,5 @@
 /**
- * One process at a time works on the spool of an upload.
+ * One process at a time works on the spool of an upload, or on a file of tokens.
  *
  * Linux: flock(1), run as a child that inherits our descriptor, locks the open file, which is ours: the
  * lock ends with this process, however that ends, and holds across containers. Where there is no flock,
@@ -9,7 +9,7 @@ import { spawn } from 'node:child_process'
 import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { RealtimeUploadError } from '../errors.ts'
+import { RealtimeUploadError } from './errors.ts'
 
 export interface Lock {
   /** Harmless when called twice. */
@@ -22,15 +22,18 @@ const ours = new Set<string>()
 /** macOS: O_EXLOCK, which Node does not name. */
 const O_EXLOCK = 0x20
 
-/** @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`, naming the process that has it */
-export const lock = async (path: string): Promise<Lock> => {
+/**
+ * @param what it stands for, as a message says it
+ * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`, naming the process that has it
+ */
+export const lock = async (path: string, what = 'this spool'): Promise<Lock> => {
   for (;;) {
-    const handle = await openLocked(path)
+    const handle = await openLocked(path, what)
     try {
       if (await isStill(path, handle)) {
         const owner = JSON.stringify({ pid: process.pid, began: await beganAt(process.pid) })
         // Nothing is awaited between: two of this process may have come so far, where there is no flock.
-        if (ours.has(resolve(path))) throw inUse(path, owner)
+        if (ours.has(resolve(path))) throw inUse(path, owner, what)
         ours.add(resolve(path))
         let released: Promise<void> | undefined
         const lock: Lock = {
@@ -69,11 +72,11 @@ const release = async (path: string, handle: FileHandle): Promise<void> => {
   }
 }
 
-const openLocked = async (path: string): Promise<FileHandle> => {
+const openLocked = async (path: string, what: string): Promise<FileHandle> => {
   const flags = constants.O_RDWR | constants.O_CREAT
   if (process.platform === 'darwin') {
     return open(path, flags | O_EXLOCK | constants.O_NONBLOCK, 0o600).catch(error => {
-      if (error.code === 'EAGAIN') throw inUse(path, '')
+      if (error.code === 'EAGAIN') throw inUse(path, '', what)
       throw error
     })
   }
@@ -81,8 +84,8 @@ const openLocked = async (path: string): Promise<FileHandle> => {
   try {
     const isLocked = process.platform === 'linux' ? await flock(handle) : undefined
     const said = await readFile(path, 'utf8').catch(() => '')
-    if (isLocked === false) throw inUse(path, said)
-    if (isLocked === undefined && (await isAlive(path, said))) throw inUse(path, said)
+    if (isLocked === false) throw inUse(path, said, what)
+    if (isLocked === undefined && (await isAlive(path, said))) throw inUse(path, said, what)
     return handle
   } catch (error) {
     await handle.close()
@@ -156,10 +159,10 @@ export const holderOf = async (path: string): Promise<number | undefined> => {
   return (await isAlive(path, said)) ? ownerIn(said)?.pid : undefined
 }
 
-const inUse = (path: string, said: string): RealtimeUploadError => {
+const inUse = (path: string, said: string, what: string): RealtimeUploadError => {
   const pid = ownerIn(said)?.pid
   const who = pid === undefined ? 'another process' : `process ${pid}`
-  return new RealtimeUploadError('ERR_SPOOL_IN_USE', `${who} is working on this spool (${path})`, {
+  return new RealtimeUploadError('ERR_SPOOL_IN_USE', `${who} is working on ${what} (${path})`, {
     path,
   })
 }

@@ -1,11 +1,11 @@
 /**
- * One at a time works on a spool: with flock(1), and where there is none.
+ * One at a time works on what a lock file stands for: with flock(1), and where there is none.
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { holderOf, lock } from '../lib/spool/lock.ts'
+import { holderOf, lock } from '../lib/lock.ts'
 
 const pathFor = async (t: Tap): Promise<string> => {
   const dir = await mkdtemp(join(tmpdir(), 'lock-'))

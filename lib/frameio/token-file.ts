@@ -1,0 +1,103 @@
+/**
+ * The file that a device's tokens are kept in. Its writer and its reader:
+ *
+ *     { "accessToken": "…", "refreshToken": "…", "lifetime": 28800000, "expiresAt": "2026-12-01T20:00:00.000Z",
+ *       … whatever else stands there, which stays }
+ *
+ * It is replaced as a whole, so it can be read at any time; only who has its lock writes it. `lifetime`
+ * is in ms. The wall clock says when the token ends, for others share nothing else with who wrote it;
+ * where that clock jumps, a token is replaced too early, or a 401 tells that it is too late.
+ */
+import { readFile, realpath } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { refusal } from '../checks.ts'
+import { replaceDurably } from '../durable-file.ts'
+import { RealtimeUploadError } from '../errors.ts'
+import { type Lock, lock } from '../lock.ts'
+import type { Tokens } from './protocol.ts'
+
+/** Tokens as they are kept. */
+export interface KeptTokens extends Tokens {
+  /** What the access token has left to live, in ms: less than 0 where it is dead. */
+  readonly left: number
+}
+
+export interface TokenFile {
+  /** Undefined where there are none, or no file. */
+  read(): Promise<KeptTokens | undefined>
+  /** Durable when this is over. Only for who has the lock. */
+  write(tokens: Tokens): Promise<void>
+  /** Undefined where another has it. */
+  tryLock(): Promise<Lock | undefined>
+  /** Waits for it. */
+  lock(): Promise<Lock>
+}
+
+/** Between two looks whether a lock is free, in ms. */
+export const LOOK_AGAIN = 50
+
+/** Longest that a lock is waited for, in ms: a refresh may take 30 s, and be tried twice. */
+export const LONGEST_WAIT = 120_000
+
+export const tokenFile = (file: string): TokenFile => {
+  // Not the link, where it is one: that would be replaced by a file.
+  const real = () => realpath(file).catch(() => resolve(file))
+  const content = async () => {
+    const text = await readFile(file, 'utf8').catch(error => {
+      if (error.code === 'ENOENT') return '{}'
+      throw error
+    })
+    return objectIn(file, text)
+  }
+  const tryLock = async () => {
+    try {
+      return await lock(`${await real()}.lock`, 'these tokens')
+    } catch (error) {
+      if ((error as RealtimeUploadError).code === 'ERR_SPOOL_IN_USE') return undefined
+      throw error
+    }
+  }
+  return {
+    read: async () => tokensIn(await content()),
+    async write({ accessToken, refreshToken, lifetime }) {
+      const expiresAt = new Date(Date.now() + lifetime).toISOString()
+      const kept = { ...(await content()), accessToken, refreshToken, lifetime, expiresAt }
+      await replaceDurably(await real(), `${JSON.stringify(kept, undefined, 2)}\n`)
+    },
+    tryLock,
+    async lock() {
+      for (const start = performance.now(); ; await wait(LOOK_AGAIN)) {
+        const lock = await tryLock()
+        if (lock) return lock
+        if (performance.now() - start > LONGEST_WAIT) throw stuck(file)
+      }
+    },
+  }
+}
+
+export const stuck = (file: string) =>
+  new RealtimeUploadError(
+    'ERR_TIMEOUT',
+    `Another process has been refreshing the tokens in ${file} for too long`,
+    { path: file },
+  )
+
+const objectIn = (file: string, text: string): Record<string, unknown> => {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
+  } catch {
+    // Said below, without what it holds: that may be a token.
+  }
+  throw refusal('file', `${file}, which is none`, 'a file of JSON with an object in it')
+}
+
+const tokensIn = (value: Record<string, unknown>): KeptTokens | undefined => {
+  const { accessToken, refreshToken, lifetime, expiresAt } = value
+  if (typeof accessToken !== 'string' || typeof refreshToken !== 'string') return undefined
+  const whole = Number(lifetime) > 0 ? Number(lifetime) : 0
+  const left = Date.parse(String(expiresAt)) - Date.now()
+  // Never more than a whole life: the clock may have gone back.
+  return { accessToken, refreshToken, lifetime: whole, left: Math.min(whole, left || 0) }
+}
