@@ -30,6 +30,10 @@ export type ErrorCode =
   | 'ERR_FORBIDDEN'
   /** Frame.io knows no such asset (404). */
   | 'ERR_ASSET_NOT_FOUND'
+  /** The account's plan allows no more (402). */
+  | 'ERR_PLAN_LIMIT'
+  /** A person has paused the Camera to Cloud device, or its channel (409 "Channel Paused"). */
+  | 'ERR_CHANNEL_PAUSED'
   /** Frame.io refused the request (any other 4xx). */
   | 'ERR_REQUEST_REJECTED'
   /** S3 said to slow down (429) for longer than the budget of retries; Frame.io may say so for ever. */

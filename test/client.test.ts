@@ -342,6 +342,7 @@ t.test('what is wrong with arguments is told before anything is sent', async t =
 t.test('a refusal ends in its own error, at once, with what Frame.io says', async t => {
   const table: [status: number, code: string][] = [
     [400, 'ERR_REQUEST_REJECTED'],
+    [402, 'ERR_PLAN_LIMIT'],
     [403, 'ERR_FORBIDDEN'],
     [404, 'ERR_ASSET_NOT_FOUND'],
     [409, 'ERR_REQUEST_REJECTED'],
@@ -727,8 +728,23 @@ t.test('creating an asset is not repeated where it may have been carried out', a
 t.test('creating an asset that is refused says why', async t => {
   const { client } = await answering(t, [[409, { errors: [{ title: 'Channel Paused' }] }]])
   const error = await failureOf(client.createRealtimeAsset(NEW))
-  t.match(error, { code: 'ERR_REQUEST_REJECTED', statusCode: 409, message: /Channel Paused/ })
+  const message = /answered 409 \(Channel Paused\); .*resume it in the project's C2C Connections/
+  t.match(error, { code: 'ERR_CHANNEL_PAUSED', statusCode: 409, attempts: 1, message })
   t.notMatch(error, { message: /carried out/ })
+})
+
+t.test('a device that is paused, and a plan that is full, are said as what they are', async t => {
+  const sandbox = await sandboxFor(t)
+  const device = sandbox.devices.pair()
+  const client = clientFor(t, sandbox.url, { token: device.accessToken, device: {} })
+  const create = () => client.createRealtimeAsset({ name: 'a.mp4', filetype: 'video/mp4' })
+  device.pause()
+  t.match(await failureOf(create()), { code: 'ERR_CHANNEL_PAUSED', statusCode: 409, attempts: 1 })
+  device.resume()
+  sandbox.faults.add({ on: 'create', do: { status: 402 } })
+  const message = /answered 402 .*; the account's plan allows no more: delete/
+  t.match(await failureOf(create()), { code: 'ERR_PLAN_LIMIT', attempts: 1, message })
+  t.match(await create(), { name: 'a.mp4' })
 })
 
 t.test('a deletion needs no answer to make sense of', async t => {

@@ -2,11 +2,38 @@ import t from 'tap'
 import type { ErrorCode } from '../lib/errors.ts'
 import {
   judgeApiAnswer,
+  judgeAuthAnswer,
   judgeNetworkError,
   judgeStorageAnswer,
   neverSent,
   type Verdict,
 } from '../lib/net/rulings.ts'
+
+t.test('answers of /v2/auth: the whole table', async t => {
+  const table: [status: number, word: string | undefined, verdict: Verdict, code: ErrorCode][] = [
+    [400, 'invalid_client', 'fatal', 'ERR_UNAUTHORIZED'],
+    [401, 'invalid_client', 'fatal', 'ERR_UNAUTHORIZED'],
+    [401, 'anything', 'fatal', 'ERR_UNAUTHORIZED'],
+    [401, undefined, 'retry', 'ERR_BAD_RESPONSE'],
+    [400, 'access_denied', 'fatal', 'ERR_FORBIDDEN'],
+    [403, 'anything', 'fatal', 'ERR_FORBIDDEN'],
+    [400, 'invalid_request', 'fatal', 'ERR_REQUEST_REJECTED'],
+    [404, 'anything', 'fatal', 'ERR_REQUEST_REJECTED'],
+    [404, undefined, 'retry', 'ERR_BAD_RESPONSE'],
+    [200, undefined, 'retry', 'ERR_BAD_RESPONSE'],
+    [429, 'slow down', 'retry', 'ERR_RATE_LIMITED'],
+    [503, 'invalid_client', 'retry', 'ERR_SERVER'],
+  ]
+  for (const [status, word, verdict, code] of table) {
+    t.match(judgeAuthAnswer(status, word), { verdict, code }, `${status} ${word}`)
+  }
+})
+
+t.test('a 409 that says so is a pause', async t => {
+  const code = 'ERR_CHANNEL_PAUSED'
+  t.match(judgeApiAnswer(409, true, 'Conflict; Channel Paused: x'), { verdict: 'fatal', code })
+  t.match(judgeApiAnswer(409, false, 'Channel Paused'), { code: 'ERR_BAD_RESPONSE' })
+})
 
 t.test('answers of Frame.io: the whole table', async t => {
   const table: [status: number, genuine: boolean, verdict: Verdict, code: ErrorCode][] = [
@@ -14,7 +41,8 @@ t.test('answers of Frame.io: the whole table', async t => {
     [400, false, 'retry', 'ERR_BAD_RESPONSE'],
     [401, true, 'new-token', 'ERR_UNAUTHORIZED'],
     [401, false, 'new-token', 'ERR_UNAUTHORIZED'],
-    [402, true, 'fatal', 'ERR_REQUEST_REJECTED'],
+    [402, true, 'fatal', 'ERR_PLAN_LIMIT'],
+    [402, false, 'retry', 'ERR_BAD_RESPONSE'],
     [403, true, 'fatal', 'ERR_FORBIDDEN'],
     [403, false, 'retry', 'ERR_BAD_RESPONSE'],
     [404, true, 'fatal', 'ERR_ASSET_NOT_FOUND'],

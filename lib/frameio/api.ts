@@ -42,6 +42,10 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   ERR_FORBIDDEN: 'the token lacks the right to do this',
   ERR_ASSET_NOT_FOUND:
     'check the id, and pass `device` exactly if the asset was made by a C2C device',
+  ERR_PLAN_LIMIT:
+    "the account's plan allows no more: delete what it need not hold, or change the plan",
+  ERR_CHANNEL_PAUSED:
+    "a person has paused the device or its channel: resume it in the project's C2C Connections; what was recorded meanwhile is not taken",
   ERR_BAD_RESPONSE: "this answer is not Frame.io's: is a proxy or a captive portal on the way?",
 }
 
@@ -209,7 +213,7 @@ export class Api {
     const { status, headers, text } = answer
     const said = readFailure(parseJson(text))
     const reason = said === undefined ? undefined : quote(said, token)
-    const ruling = judgeApiAnswer(status, said !== undefined)
+    const ruling = judgeApiAnswer(status, said !== undefined, said)
     const failure = this.#failure(
       ruling,
       what,

@@ -53,6 +53,10 @@ export const RULINGS = {
   tokenNotHad: retry('ERR_UNAUTHORIZED'),
   forbidden: fatal('ERR_FORBIDDEN'),
   notFound: fatal('ERR_ASSET_NOT_FOUND'),
+  /** A limit of the account's plan: "usage exceeded" (Frame.io's API reference). */
+  planLimit: fatal('ERR_PLAN_LIMIT'),
+  /** Final for this clip: another one may be taken once the pause is over (Frame.io's C2C guide). */
+  channelPaused: fatal('ERR_CHANNEL_PAUSED'),
   rejected: fatal('ERR_REQUEST_REJECTED'),
   /** JSON, and a 2xx, but without what was asked for. */
   nonsense: fatal('ERR_BAD_RESPONSE'),
@@ -82,13 +86,16 @@ const judgeStatus = (status: number): Ruling | undefined => {
  * The ruling on an answer of Frame.io other than 2xx.
  *
  * @param genuine whether the body is one of Frame.io's two error shapes
+ * @param said what it says, for one status may mean two things
  */
-export const judgeApiAnswer = (status: number, genuine: boolean): Ruling => {
+export const judgeApiAnswer = (status: number, genuine: boolean, said = ''): Ruling => {
   const known = judgeStatus(status)
   if (known) return known
   if (status === 401) return RULINGS.tokenRefused
   if (!genuine || status < 400) return RULINGS.notTheirs
+  if (status === 402) return RULINGS.planLimit
   if (status === 403) return RULINGS.forbidden
+  if (status === 409 && /channel paused/i.test(said)) return RULINGS.channelPaused
   return status === 404 ? RULINGS.notFound : RULINGS.rejected
 }
 

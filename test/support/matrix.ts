@@ -473,13 +473,14 @@ export const MATRIX: readonly Row[] = [
     fatal('ERR_REQUEST_REJECTED'),
   ),
   row(
-    '402, 405, 410, 413, 415, 418 of the API, in its own words',
+    '405, 410, 413, 415, 418 of the API, in its own words',
     answers(
       'register',
-      Object.assign({}, ...[402, 405, 410, 413, 415, 418].map(status => genuine(status))),
+      Object.assign({}, ...[405, 410, 413, 415, 418].map(status => genuine(status))),
     ),
     fatal('ERR_REQUEST_REJECTED'),
   ),
+  row('a genuine 402 of the API', answers('register', genuine(402)), fatal('ERR_PLAN_LIMIT')),
   row('a genuine 403 of the API', answers('register', genuine(403)), fatal('ERR_FORBIDDEN')),
   row('a genuine 404 of the API', answers('register', genuine(404)), fatal('ERR_ASSET_NOT_FOUND')),
   row(
