@@ -151,6 +151,9 @@ t.test('a device works against the sandbox', async t => {
     filetype: 'video/quicktime',
   })
   t.equal((await client.registerParts(id, [PART])).length, 1)
+  t.equal(sandbox.asset(id)?.offset, 0, 'always sent: 0 for what is being recorded')
+  const old = await client.createRealtimeAsset({ name: 'a.mov', filetype: 'a/b', offset: 3_600 })
+  t.equal(sandbox.asset(old.id)?.offset, 3_600)
 })
 
 t.test('a base URL may have a path, with or without a slash at its end', async t => {

@@ -35,7 +35,10 @@ export interface CreateAssetOptions {
   readonly extension?: string | undefined
   /** Media type, such as `video/mp4`. */
   readonly filetype: string
-  /** C2C only: seconds since the media was made. Default 0, by Frame.io. */
+  /**
+   * C2C only: seconds since the first byte of the media was made; decides the dated folder, and whether
+   * it falls into a pause. Default 0: it is being recorded now.
+   */
   readonly offset?: number | undefined
   /** C2C only: the device's channel. */
   readonly channel?: number | undefined
@@ -74,7 +77,9 @@ export const creationOf = (
 ): { path: string; body: CreateAssetBody } => {
   object('options', options)
   refuseUnknown('', options, CREATE)
-  const { name, extension, filetype, offset, channel, parentId } = options
+  const { name, extension, filetype, channel, parentId } = options
+  // Asked of every integration, though 0 is what Frame.io takes where there is none (its C2C guide).
+  const offset = options.offset ?? (device ? 0 : undefined)
   const path = device
     ? '/v2/devices/assets'
     : `/v2/assets/${checkId('parentId', parentId)}/children`
