@@ -12,6 +12,7 @@ import { Failure, Pulse, type RetryContext, readRetryAfter, withRetries } from '
 import { judgeApiAnswer, neverSent, RULINGS, type Ruling } from '../net/rulings.ts'
 import { unlessAborted } from '../net/signals.ts'
 import type { ConnectionOptions, ResolvedClientOptions } from './options.ts'
+import { Presence } from './presence.ts'
 import { parseJson, readFailure, urlOf } from './protocol.ts'
 import { RateGate, type RateLimit } from './rate-gate.ts'
 import { TokenSource } from './token.ts'
@@ -49,6 +50,16 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   ERR_BAD_RESPONSE: "this answer is not Frame.io's: is a proxy or a captive portal on the way?",
 }
 
+/** Says that a device is there (Frame.io's C2C guide). */
+const HEARTBEAT: ApiRequest<void> = {
+  method: 'POST',
+  path: '/v2/devices/heartbeat',
+  read: undefined,
+  idempotent: true,
+  what: 'The heartbeat failed',
+  details: {},
+}
+
 /** Would a token function only say the same again: it gives no token, or it was refused one? */
 const isFinal = (error: unknown): boolean =>
   error instanceof RealtimeUploadError &&
@@ -66,6 +77,7 @@ export class Api {
   readonly #own: OwnAgent | undefined
   readonly #token: TokenSource
   readonly #gate: RateGate
+  readonly #presence: Presence
   readonly #closing: AbortController
 
   /** @param lender whose connections, token and gate to use, as far as `overrides` leaves them */
@@ -77,6 +89,7 @@ export class Api {
     const sameToken = lender && overrides.token === undefined
     this.#token = sameToken ? lender.#token : new TokenSource(options.token)
     this.#gate = sameToken && overrides.baseUrl === undefined ? lender.#gate : new RateGate()
+    this.#presence = sameToken ? lender.#presence : new Presence(options.presence)
     this.#closing = lender ? lender.#closing : new AbortController()
     setMaxListeners(0, this.#closing.signal)
   }
@@ -91,6 +104,19 @@ export class Api {
     return this.#closing.signal
   }
 
+  /** Until the signal aborts, a device lets Frame.io know that it is there: see Presence. */
+  stayPresent(signal: AbortSignal): void {
+    if (this.options.device) this.#presence.enter(signal, () => this.#beat(signal))
+  }
+
+  /** One attempt, beside the rate gate: it must hold up no call of the upload's, nor wait for any. */
+  async #beat(signal: AbortSignal): Promise<void> {
+    const token = await this.#askToken(HEARTBEAT, signal)
+    const { status } = await this.#exchange(HEARTBEAT, signal, token)
+    if (status === 401) this.#token.refuse(token)
+    else if (status < 400) this.#presence.heard()
+  }
+
   /** Ends the calls that belong to no upload, and all connections unless they are the caller's. */
   async close(): Promise<void> {
     this.#closing.abort(
@@ -103,6 +129,8 @@ export class Api {
   call<T>(request: ApiRequest<T>, context: CallContext): Promise<T> {
     const attempt = async () => {
       const { token, answer } = await this.#ask(request, context.signal)
+      // Who was refused, or was not heard, has not been seen.
+      if (answer.status < 400) this.#presence.heard()
       if (answer.status === 429) {
         this.#gate.close(this.options.retry, readRetryAfter(answer.headers['retry-after']))
       }

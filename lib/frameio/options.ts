@@ -21,6 +21,7 @@ import {
 import { checkDispatcher } from '../net/http.ts'
 import { checkRetry, type Retry, type RetryOptions } from '../net/retry.ts'
 import { MEMORY_LIMIT } from './memory-limit.ts'
+import { type PresenceRules, presenceRulesOf } from './presence.ts'
 import { type Limits, limitsOf } from './protocol.ts'
 import { checkTokenOption, type Token } from './token.ts'
 
@@ -131,6 +132,7 @@ export interface ResolvedClientOptions {
   readonly onRetry: (retry: CallRetry) => void
   readonly spool: ResolvedSpoolOptions | undefined
   readonly limits: Limits
+  readonly presence: PresenceRules
 }
 
 /** The names of `ConnectionOptions`. */
@@ -198,6 +200,7 @@ export const resolveClientOptions = (
     onRetry,
     spool: given.spool === undefined ? base?.spool : checkSpool(given.spool),
     limits: limitsOf(options),
+    presence: presenceRulesOf(options),
   }
 }
 

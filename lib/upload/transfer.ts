@@ -102,6 +102,7 @@ export class Transfer {
     const { closing } = api
     if (closing.aborted) throw closing.reason
     closing.addEventListener('abort', () => this.#fail(closing.reason), { signal })
+    api.stayPresent(signal)
   }
 
   /** Takes a part on its way. Its memory is released when it is stored, or the transfer ends. */
