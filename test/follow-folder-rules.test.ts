@@ -5,12 +5,12 @@ import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { lock } from '../lib/lock.ts'
 import { type Found, judge, type Verdict } from '../lib/sources/judge.ts'
 import { matcher, mediaTypeOf } from '../lib/sources/media-files.ts'
 import { isPassing } from '../lib/sources/passing.ts'
 import { realDisk } from '../lib/spool/disk.ts'
 import { type FileRecord, Ledger } from '../lib/spool/ledger.ts'
-import { lock } from '../lib/spool/lock.ts'
 
 t.test('without a pattern it is what has a media type by its name', async t => {
   const isMeant = matcher([])
