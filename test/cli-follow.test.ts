@@ -352,7 +352,7 @@ t.test('what makes no sense is refused, before anything is made', async t => {
     [file, '--follow needs --asset ID, --parent ID, --device VERSION or --sandbox'],
     [
       [...local, '--follow', dir],
-      `--follow must be a regular file that can be read; received ${dir}, which is a folder`,
+      '--follow with a folder needs --spool DIR, where it is remembered which files were uploaded',
     ],
     [[...local, '--follow', '/dev/null'], 'received /dev/null, which is none'],
     [[...local, '--follow', join(dir, 'a.mov/b.mov')], 'ENOTDIR'],

@@ -3,9 +3,10 @@
  * `ffmpeg` that has a test pattern for a camera, a screen and a microphone.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, connect, type Socket } from 'node:net'
@@ -222,6 +223,40 @@ trials['An export of an editor'] = async (t, script = '') => {
   process.kill(Number(readFileSync(join(folder, 'render.pid'), 'utf8')), 'SIGTERM')
   await uploading
   await isFollowed(t, sandbox, join(folder, 'export.mov'))
+}
+
+trials['A folder on a network share'] = async (t, script = '', unit = '') => {
+  const sandbox = await sandboxFor(t)
+  const [share, spool] = [join(folder, 'share'), join(folder, 'spool-of-share')]
+  const here = (text: string) =>
+    text.replace('/mnt/nas/card', share).replace('/var/spool/frameio/card', spool)
+  await mkdir(share)
+  const then = Date.now() / 1_000 - 3_600
+  for (const name of ['A001.mov', 'A001.wav', 'A001.xml']) {
+    await writeFile(join(share, name), randomBytes(1_000))
+    await utimes(join(share, name), then, then)
+  }
+  await sh(here(script), environmentOf(sandbox))
+  await sh(here(script), environmentOf(sandbox))
+  const names = async () => (await uploadedTo(sandbox)).map(({ name }) => name).sort()
+  t.strictSame(await names(), ['A001.mov', 'A001.wav'], 'each once')
+
+  const [, start = ''] = /^ExecStart=(.+)$/m.exec(unit.replace(/\\\n\s*/g, '')) ?? []
+  const [command, ...args] = here(start)
+    .replace(/\$\{FOLDER\}/, sandbox.parentId)
+    .split(' ')
+  t.equal(command, '/usr/bin/frameio-upload')
+  const env = environmentOf(sandbox)
+  const service = spawn(join(folder, 'bin/frameio-upload'), args, { cwd: folder, env })
+  const said = text(service.stderr)
+  const ended = once(service, 'close')
+  await until(() => sandbox.requests.filter(({ operation }) => operation === 'put').length === 3)
+  await uploadedTo(sandbox)
+  t.match(unit, /^KillSignal=SIGQUIT$/m)
+  t.match(unit, /^SuccessExitStatus=130$/m)
+  service.kill('SIGQUIT')
+  t.strictSame(await ended, [130, null], await said)
+  t.strictSame(await names(), ['A001.mov', 'A001.wav', 'A001.xml'])
 }
 
 trials['With a copy on the local disk'] = async (t, script = '') => {

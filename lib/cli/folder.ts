@@ -38,7 +38,7 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
   const patience = {
     leaving: aborting.signal,
     get isHurried() {
-      return ending.signal.aborted
+      return ending.signal.aborted || aborting.signal.aborted
     },
   }
   const output = new Output(settings.json, display, secrets, patience)
@@ -53,9 +53,8 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
       ending.abort()
     },
     () => {
-      ending.abort()
-      aborting.abort()
       if (!isBegun) process.exit(130)
+      aborting.abort()
     },
   )
   try {
@@ -71,7 +70,7 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
     if (error instanceof UsageError) throw error
     display.stop()
     if (aborting.signal.aborted) {
-      const text = `aborted; what is not done goes on at the next start`
+      const text = 'aborted; what is not done goes on at the next start'
       display.say('aborted', text, {}, 'bad')
       return 'aborted'
     }
@@ -81,7 +80,7 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
     display.say('error', text, { code }, 'bad')
     return 'failed'
   } finally {
-    await display.settle(aborting.signal, ending.signal.aborted)
+    await display.settle(aborting.signal, patience.isHurried)
   }
 }
 
