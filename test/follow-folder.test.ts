@@ -25,6 +25,9 @@ import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import { FrameioClient } from '../lib/index.ts'
 import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import { type FolderEvent, type FolderOptions, followFolder } from '../lib/sources/follow-folder.ts'
+import { realDisk } from '../lib/spool/disk.ts'
+import { Ledger } from '../lib/spool/ledger.ts'
+import { lock } from '../lib/spool/lock.ts'
 import { bytes, QUICK, SMALL, sandboxFor, sha256, until } from './support/sandboxes.ts'
 
 /** A folder with a spool beside it, and a sandbox. */
@@ -306,3 +309,40 @@ t.test('a second process on a spool is refused', async t => {
   ending.abort()
   await ended
 })
+
+t.test('what a crash may leave: an asset without a number, an empty one, a journal', async t => {
+  const place = await setUp()
+  const { sandbox, dir, spool } = place
+  const content = bytes(1_500)
+  for (const name of ['asked.mov', 'begun.mov', 'done.mov']) await oldFile(join(dir, name), content)
+  const begun = sandbox.createAsset({ name: 'begun.mov', filetype: 'video/quicktime' })
+  const origin = new URL(sandbox.url).origin
+  const ledger = await Ledger.open({ dir: spool, origin, disk: realDisk, lock })
+  const factsOf = async (name: string) => {
+    const path = join(dir, name)
+    const { dev, ino, size, mtimeNs } = await stat(path, { bigint: true })
+    const id = { dev: String(dev), ino: String(ino) }
+    return { path, ...id, size: Number(size), mtime: String(mtimeNs) }
+  }
+  await ledger.add({ ...(await factsOf('asked.mov')), t: 'creating' })
+  await ledger.add({ ...(await factsOf('begun.mov')), t: 'begun', assetId: begun.id })
+  await ledger.add({ ...(await factsOf('done.mov')), t: 'done', assetId: DONE })
+  const gone = { ...(await factsOf('done.mov')), path: join(dir, 'gone.mov'), ino: '0' }
+  await ledger.add({ ...gone, t: 'begun', assetId: GONE })
+  await ledger.close()
+  // Killed before its journal was removed.
+  await mkdir(join(spool, DONE))
+  await writeFile(join(spool, DONE, 'journal'), '')
+  const { ended, names } = follow(place)
+  t.strictSame(await ended, { done: 2, unfinished: 0, failed: 0 })
+  t.strictSame(names('nameless'), ['asked.mov'])
+  t.strictSame(names('missing'), ['gone.mov'])
+  t.strictSame([names('begun'), names('resumed')], [['asked.mov'], ['begun.mov']])
+  await begun.whenUploaded()
+  t.equal(begun.sha256, sha256(content), 'the empty one is filled')
+  t.equal(creationsIn(sandbox), 1)
+  t.strictSame((await readdir(spool)).sort(), ['followed.journal', 'followed.lock'])
+})
+
+const DONE = '00000000-0000-4000-8000-000000000001'
+const GONE = '00000000-0000-4000-8000-000000000002'
