@@ -23,11 +23,11 @@ import t from 'tap'
 import { resolveFollow } from '../lib/follow/options.ts'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import { FrameioClient } from '../lib/index.ts'
+import { lock } from '../lib/lock.ts'
 import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import { type FolderEvent, type FolderOptions, followFolder } from '../lib/sources/follow-folder.ts'
 import { realDisk } from '../lib/spool/disk.ts'
 import { Ledger } from '../lib/spool/ledger.ts'
-import { lock } from '../lib/spool/lock.ts'
 import { bytes, QUICK, SMALL, sandboxFor, sha256, until } from './support/sandboxes.ts'
 
 /** A folder with a spool beside it, and a sandbox. */
