@@ -1,6 +1,7 @@
 export type { ErrorCode } from './errors.ts'
 export { AbortError, RealtimeUploadError } from './errors.ts'
 export type { FileSource, FollowOptions } from './follow/options.ts'
+export type { Tokens } from './frameio/auth-answers.ts'
 export type {
   CreateAssetOptions,
   PartInfo,
@@ -8,6 +9,7 @@ export type {
   WaitOptions,
 } from './frameio/client.ts'
 export { FrameioClient } from './frameio/client.ts'
+export type { DeviceInfo } from './frameio/device-info.ts'
 export type { DeviceTokensOptions } from './frameio/device-tokens.ts'
 export { deviceTokens, saveDeviceTokens } from './frameio/device-tokens.ts'
 export type {
@@ -19,7 +21,7 @@ export type {
 } from './frameio/options.ts'
 export type { PairDeviceOptions, Pairing, PairingCode } from './frameio/pairing.ts'
 export { pairDevice } from './frameio/pairing.ts'
-export type { Asset, DeviceInfo, Tokens } from './frameio/protocol.ts'
+export type { Asset } from './frameio/protocol.ts'
 export type { RefreshingTokenOptions } from './frameio/refreshing-token.ts'
 export { refreshingToken } from './frameio/refreshing-token.ts'
 export type { RefreshingToken, Token } from './frameio/token.ts'

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { CLOCK_DOOR } from '../lib/frameio/pairing.ts'
+import { CLOCK_DOOR } from '../lib/frameio/pairing-options.ts'
 import { type PairDeviceOptions, type PairingCode, pairDevice } from '../lib/index.ts'
 import type { Fault, Sandbox, SandboxOptions } from '../lib/sandbox/index.ts'
 import { QUICK, sandboxFor, shown, until } from './support/sandboxes.ts'

@@ -10,67 +10,19 @@
  */
 import { setMaxListeners } from 'node:events'
 import type { Dispatcher } from 'undici'
-import {
-  abortSignal,
-  aFunction,
-  definedOf,
-  object,
-  refuseUnknown,
-  secret,
-  take,
-  takeIfGiven,
-} from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { openAgent } from '../net/agents.ts'
-import { checkDispatcher } from '../net/http.ts'
-import { checkRetry, Failure, Pulse, type RetryOptions, sleep, withRetries } from '../net/retry.ts'
+import { Failure, Pulse, type RetryOptions, withRetries } from '../net/retry.ts'
 import { judgeAuthAnswer } from '../net/rulings.ts'
 import { followSignal, unlessAborted } from '../net/signals.ts'
 import { Api } from './api.ts'
-import { type AuthAnswer, type AuthClient, askAuth, CLIENT_ID } from './auth.ts'
-import { askDevice } from './device-info.ts'
-import { BASE_URL, checkBaseUrl, checkVersion, DEFAULTS, resolveClientOptions } from './options.ts'
-import {
-  type DeviceCode,
-  type DeviceInfo,
-  readDeviceCode,
-  readTokens,
-  type Tokens,
-} from './protocol.ts'
+import { type AuthAnswer, type AuthClient, askAuth } from './auth.ts'
+import { type DeviceCode, readDeviceCode, readTokens, type Tokens } from './auth-answers.ts'
+import { askDevice, type DeviceInfo } from './device-info.ts'
+import { resolveClientOptions } from './options.ts'
+import { type Clock, type PairDeviceOptions, resolvePairing } from './pairing-options.ts'
 
-export interface PairDeviceOptions {
-  /** Of this very device: unique and lasting, such as a UUID; no mail or MAC address (Frame.io's C2C guide). */
-  readonly clientId: string
-  /** Of the device's model. Frame.io gives it to its maker. */
-  readonly clientSecret: string
-  /** Semantic version of your device or app, sent as `x-client-version`. Default `'0.0.0'`. */
-  readonly clientVersion?: string | undefined
-  /** Frame.io's API: `https`, or `http` on a loopback host. Default `'https://api.frame.io'`. */
-  readonly baseUrl?: string | URL | undefined
-  /** An undici `Dispatcher`. It is never closed for you. Default: connections of its own. */
-  readonly dispatcher?: Dispatcher | undefined
-  /** Another try after transient faults, as of a client. */
-  readonly retry?: Partial<RetryOptions> | undefined
-  /** Ends the pairing at whatever step: it rejects with an `AbortError`, and nothing is in flight any more. */
-  readonly signal?: AbortSignal | undefined
-  /**
-   * Shows the code to a person. Called again with another each time that one has expired. What it
-   * throws is what the pairing fails with, and a promise that it returns is awaited.
-   */
-  readonly onCode: (code: PairingCode) => void | Promise<void>
-}
-
-/** What is shown to the person who pairs the device. */
-export interface PairingCode {
-  /** Six digits (Frame.io's C2C guide). */
-  readonly userCode: string
-  /** Where the code can be entered, if Frame.io says. */
-  readonly verificationUri: string | undefined
-  /** The same with the code in it: for a QR code. */
-  readonly verificationUriComplete: string | undefined
-  /** When it ends, on the clock of `performance.now()`: two minutes at most. */
-  readonly expiresAt: number
-}
+export type { PairDeviceOptions, PairingCode } from './pairing-options.ts'
 
 export interface Pairing {
   /** To be kept where nobody else can read them: `saveDeviceTokens` does. */
@@ -78,15 +30,6 @@ export interface Pairing {
   /** Undefined where Frame.io could not be asked any more: the device is paired all the same. */
   readonly device: DeviceInfo | undefined
 }
-
-/** How time passes. */
-interface Clock {
-  now(): number
-  sleep(ms: number, signal: AbortSignal): Promise<void>
-}
-
-/** The door by which tests hand in a clock. It is not exported from the package. */
-export const CLOCK_DOOR: unique symbol = Symbol('clock')
 
 /**
  * Pairs a device with a project of Frame.io's: shows a code until a person has entered it, and a new one
@@ -105,7 +48,7 @@ export const CLOCK_DOOR: unique symbol = Symbol('clock')
  * await saveDeviceTokens({ file: 'tokens.json', tokens })
  */
 export const pairDevice = async (options: PairDeviceOptions): Promise<Pairing> => {
-  const { client, dispatcher, retry, signal, onCode, clock } = resolve(options)
+  const { client, dispatcher, retry, signal, onCode, clock } = resolvePairing(options)
   const ending = new AbortController()
   setMaxListeners(0, ending.signal)
   const abort = (reason: unknown) => ending.abort(new AbortError(reason, 'The pairing was aborted'))
@@ -262,36 +205,3 @@ const MAY_PASS: ReadonlySet<string> = new Set([
   'ERR_RATE_LIMITED',
   'ERR_BAD_RESPONSE',
 ])
-
-const resolve = (options: PairDeviceOptions) => {
-  object('options', options)
-  refuseUnknown('', options, KNOWN)
-  const { clientId, clientSecret, dispatcher, retry, signal, onCode } = options
-  const { clientVersion = '0.0.0', baseUrl = BASE_URL } = definedOf(options)
-  const client: AuthClient = {
-    baseUrl: checkBaseUrl(baseUrl),
-    clientId: take('clientId', clientId, CLIENT_ID),
-    clientSecret: secret('clientSecret', clientSecret),
-    clientVersion: checkVersion('clientVersion', clientVersion),
-  }
-  const { [CLOCK_DOOR]: clock } = options as { [CLOCK_DOOR]?: Clock }
-  return {
-    client,
-    dispatcher: dispatcher === undefined ? undefined : checkDispatcher('dispatcher', dispatcher),
-    retry: checkRetry(retry, DEFAULTS.retry),
-    signal: takeIfGiven('signal', signal, abortSignal),
-    onCode: take('onCode', onCode, aFunction) as PairDeviceOptions['onCode'],
-    clock: clock ?? { now: () => performance.now(), sleep },
-  }
-}
-
-const KNOWN = [
-  'clientId',
-  'clientSecret',
-  'clientVersion',
-  'baseUrl',
-  'dispatcher',
-  'retry',
-  'signal',
-  'onCode',
-] as const satisfies (keyof PairDeviceOptions)[]

@@ -2,7 +2,7 @@
  * What goes over the wire to Frame.io, the limits of Frame.io and S3, and the guards for what the
  * API answers. Field names are the wire's own.
  */
-import { object, positive, refuseUnknown, secret, take, text } from '../checks.ts'
+import { take, text } from '../checks.ts'
 import { RealtimeUploadError } from '../errors.ts'
 
 const MiB = 2 ** 20
@@ -125,10 +125,11 @@ export const checkFiletype = (option: string, value: unknown): string =>
 /** Frame.io takes names that match `\..+`: with an extension. */
 export const checkName = (option: string, value: unknown): string => take(option, value, NAME)
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
+export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-const nonsense = (rule: string, received: unknown) =>
+/** An answer that breaks a rule, and what came instead, without what it holds. */
+export const nonsense = (rule: string, received: unknown) =>
   new RealtimeUploadError(
     'ERR_BAD_RESPONSE',
     `Frame.io's answer makes no sense: ${rule}; received ${describe(received)}`,
@@ -182,114 +183,6 @@ export const readFailure = (body: unknown): string | undefined => {
     .filter(isObject)
     .map(({ title, detail }) => [title, detail].filter(text => typeof text === 'string').join(': '))
   return [body.message, ...details].filter(text => typeof text === 'string' && text).join('; ')
-}
-
-/** What a refresh of tokens gives. */
-export interface Tokens {
-  readonly accessToken: string
-  readonly refreshToken: string
-  /** How long the access token lives, in ms. */
-  readonly lifetime: number
-}
-
-/** Life of a C2C device's access token, in seconds (Frame.io's C2C guide). */
-const TOKEN_LIFETIME = 28_800
-
-/**
- * The tokens in the answer to a refresh.
- *
- * @throws {RealtimeUploadError} `ERR_BAD_RESPONSE` without both tokens.
- */
-export const readTokens = (body: unknown): Tokens => {
-  const { access_token, refresh_token, expires_in } = isObject(body) ? body : {}
-  if (typeof access_token !== 'string' || typeof refresh_token !== 'string') {
-    throw nonsense('a refresh must give an access_token and a refresh_token', body)
-  }
-  return {
-    accessToken: access_token,
-    refreshToken: refresh_token,
-    lifetime: secondsIn(expires_in, TOKEN_LIFETIME) * 1_000,
-  }
-}
-
-/** Tokens that somebody passes on. @throws {RealtimeUploadError} */
-export const checkTokens = (option: string, value: unknown): Tokens => {
-  const tokens = object(option, value) as { readonly [K in keyof Tokens]: unknown }
-  refuseUnknown(`${option}.`, tokens, ['accessToken', 'refreshToken', 'lifetime'])
-  return {
-    accessToken: secret(`${option}.accessToken`, tokens.accessToken),
-    refreshToken: secret(`${option}.refreshToken`, tokens.refreshToken),
-    lifetime: take(`${option}.lifetime`, tokens.lifetime, positive('ms')),
-  }
-}
-
-/** What a device is given to be paired with. */
-export interface DeviceCode {
-  readonly deviceCode: string
-  readonly userCode: string
-  readonly verificationUri: string | undefined
-  readonly verificationUriComplete: string | undefined
-  /** In ms. */
-  readonly lifetime: number
-  /** Between two polls, in ms. */
-  readonly interval: number
-}
-
-/** Life of a code, in seconds, at most (Frame.io's C2C guide). */
-const CODE_LIFETIME = 120
-
-/** Between two polls, in seconds, where nothing is said (RFC 8628 §3.2). */
-const POLL_INTERVAL = 5
-
-/**
- * The code in the answer to a device that wants to be paired.
- *
- * @throws {RealtimeUploadError} `ERR_BAD_RESPONSE` without a code that can be shown
- */
-export const readDeviceCode = (body: unknown): DeviceCode => {
-  const { device_code, user_code, expires_in, interval, ...links } = isObject(body) ? body : {}
-  if (typeof device_code !== 'string' || !/^[\w -]{1,32}$/.test(String(user_code))) {
-    throw nonsense('a device_code and a user_code must be given', body)
-  }
-  return {
-    deviceCode: device_code,
-    userCode: String(user_code),
-    verificationUri: linkIn(links.verification_uri),
-    verificationUriComplete: linkIn(links.verification_uri_complete),
-    lifetime: secondsIn(expires_in, CODE_LIFETIME) * 1_000,
-    interval: secondsIn(interval, POLL_INTERVAL) * 1_000,
-  }
-}
-
-const secondsIn = (value: unknown, otherwise: number): number =>
-  Number(value) > 0 ? Number(value) : otherwise
-
-/** It is shown, and opened by a person: nothing but a web page. */
-const linkIn = (value: unknown): string | undefined =>
-  typeof value === 'string' && URL.canParse(value) && new URL(value).protocol === 'https:'
-    ? new URL(value).href
-    : undefined
-
-/** A Camera to Cloud device as Frame.io describes it. Only the fields that are known are named. */
-export interface DeviceInfo {
-  readonly name: string
-  readonly status?: 'online' | 'offline' | 'paused'
-  readonly project?: { readonly id?: string; readonly name?: string }
-  readonly authorization?: { readonly expires_at?: string }
-  readonly channels?: readonly unknown[]
-  readonly [field: string]: unknown
-}
-
-/**
- * The device in an answer.
- *
- * @throws {RealtimeUploadError} `ERR_BAD_RESPONSE` without a string `name`
- */
-export const readDevice = (body: unknown): DeviceInfo => {
-  if (!isObject(body) || typeof body.name !== 'string') {
-    throw nonsense('a device must have a name', body)
-  }
-  return body as DeviceInfo
 }
 
 /** Where a call goes. Not `new URL(path, base)`: a path with two slashes first would name a host. */

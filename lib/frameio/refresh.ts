@@ -7,7 +7,7 @@ import { openAgent } from '../net/agents.ts'
 import { Failure } from '../net/retry.ts'
 import { judgeApiAnswer } from '../net/rulings.ts'
 import { type AuthAnswer, type AuthClient, askAuth } from './auth.ts'
-import { readTokens, type Tokens } from './protocol.ts'
+import { readTokens, type Tokens } from './auth-answers.ts'
 
 const WHAT = 'Refreshing the token failed'
 

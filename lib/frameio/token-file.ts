@@ -15,7 +15,7 @@ import { refusal } from '../checks.ts'
 import { replaceDurably } from '../durable-file.ts'
 import { RealtimeUploadError } from '../errors.ts'
 import { type Lock, lock } from '../lock.ts'
-import type { Tokens } from './protocol.ts'
+import type { Tokens } from './auth-answers.ts'
 
 /** Tokens as they are kept. */
 export interface KeptTokens extends Tokens {
