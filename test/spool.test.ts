@@ -385,11 +385,44 @@ t.test('an upload of which no byte came is no upload', async t => {
   upload.end()
   t.match(await endOf(upload), { code: 'ERR_EMPTY_STREAM' })
   t.strictSame(await readdir(dir), [])
-  await mkdir(join(dir, 'of-a-crash'))
-  await writeFile(join(dir, 'of-a-crash', 'lock'), '')
+  const assetId = 'a1b2c3d4-0000-4000-8000-00000000000f'
+  await mkdir(join(dir, assetId))
+  await writeFile(join(dir, assetId, 'lock'), '')
   const client = clientOf(t, sandbox)
-  t.strictSame(await resumeAll({ dir, client }), [{ assetId: 'of-a-crash', bytes: 0, parts: 0 }])
+  t.strictSame(await resumeAll({ dir, client }), [{ assetId, bytes: 0, parts: 0 }])
   t.strictSame(await readdir(dir), [])
+})
+
+t.test('what other programs have under the names of a spool is left alone', async t => {
+  const { sandbox, dir } = await setUp(t)
+  const client = clientOf(t, sandbox)
+  const theirs = [
+    ['apt', 'lock', ''],
+    ['postbox', 'lock', '{"pid":1}'],
+    ['diary', 'journal', 'Monday: rain.\n'],
+    ['database', 'journal', ''],
+    ['models', '00001.part', 'a wheel'],
+  ] as const
+  for (const [folder, name, text] of theirs) {
+    await mkdir(join(dir, folder), { recursive: true })
+    await writeFile(join(dir, folder, name), text)
+  }
+  await mkdir(join(dir, 'folders', 'journal'), { recursive: true })
+  t.strictSame(await resumeAll({ dir, client }), [])
+  for (const [folder, name, text] of theirs) {
+    t.equal(await readFile(join(dir, folder, name), 'utf8'), text, `${folder}/${name}`)
+  }
+})
+
+t.test('an asset may be called otherwise than Frame.io calls it: its journal tells', async t => {
+  const { sandbox, dir, spool } = await setUp(t)
+  const { upload } = smallUpload(sandbox, { spool, assetId: 'of-a-test' })
+  upload.write(bytes(10))
+  await until(() => upload.progress.bytesDurable === 10)
+  upload.destroy(new Error('cut off'))
+  await endOf(upload)
+  const client = clientOf(t, sandbox)
+  t.match(await resumeAll({ dir, client }), [{ assetId: 'of-a-test', error: Error }])
 })
 
 t.test(

@@ -13,6 +13,7 @@ import { basename } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
 import type { Lock } from '../lock.ts'
 import type { Disk } from './disk.ts'
+import { HEAD_SIZE, isHead } from './journal.ts'
 
 /** Where a part's bytes lie. */
 export const partFile = (folder: string, n: number): string =>
@@ -48,19 +49,34 @@ export const isOwn = (name: string): boolean =>
   /^(lock|journal(\.torn)?|reserve|overflow|\d{5,}\.part(\.torn)?)$/.test(name)
 
 /**
- * Is it the folder of an upload? Others are left alone. An empty one is that of an upload which was cut
- * off at once, but only by a name that Frame.io gives and people do not.
+ * Is it the folder of an upload? Others are left alone, whatever is in them: other programs have files
+ * of these names as well, and what a resume finds no upload in, it removes. So it must be called as
+ * Frame.io calls assets, and people no folder, or hold a journal of ours. An empty one is that of an
+ * upload which was cut off at once.
  */
 export const isOurs = async (disk: Disk, folder: string): Promise<boolean> => {
   const names = await disk.list(folder).catch(() => undefined)
   if (names?.length === 0) return UUID.test(basename(folder)) && (await isThere(disk, folder))
-  return (names ?? []).some(
+  const hasOwn = (names ?? []).some(
     name =>
       ['journal', 'lock', 'reserve', OVERFLOW].includes(name) || partNumberOf(name) !== undefined,
   )
+  return hasOwn && (UUID.test(basename(folder)) || (await hasJournal(disk, folder)))
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+const hasJournal = async (disk: Disk, folder: string): Promise<boolean> => {
+  const file = await disk.openToRead(`${folder}/journal`).catch(() => undefined)
+  const head = Buffer.alloc(HEAD_SIZE)
+  try {
+    return isHead(head.subarray(0, await file?.read(head, 0)))
+  } catch {
+    return false // A folder, to begin with.
+  } finally {
+    await file?.close()
+  }
+}
 
 const isThere = async (disk: Disk, path: string): Promise<boolean> =>
   (await disk.size(path)) !== undefined
@@ -123,9 +139,9 @@ export const refuseUsed = async (disk: Disk, folder: string, assetId: string): P
 }
 
 /**
- * In an order in which what is left always reads as what it is. What is not the upload's stays. The lock's file goes before the lock is
- * released: else somebody could take it in between, and lose its file. The folder goes afterwards:
- * Windows keeps the name of a file until it is closed.
+ * In an order in which what is left always reads as what it is. What is not the upload's stays. The
+ * lock's file goes before the lock is released: else somebody could take it in between, and lose its
+ * file. The folder goes afterwards: Windows keeps the name of a file until it is closed.
  */
 export const removeFolder = async (disk: Disk, folder: string, lock: Lock): Promise<void> => {
   const names = await disk.list(folder)
@@ -139,7 +155,8 @@ export const removeFolder = async (disk: Disk, folder: string, lock: Lock): Prom
   await lock.release()
   if (!names.every(isOwn)) return
   await disk.removeFolder(folder).catch(error => {
-    // Another upload of this asset has begun in it.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOTEMPTY') throw error
+    // Another upload of this asset has begun in it; or whoever resumes found it empty, and was faster.
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!['ENOTEMPTY', 'ENOENT'].includes(code)) throw error
   })
 }

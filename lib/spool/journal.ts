@@ -89,6 +89,11 @@ export type Entry =
 
 export const opening = (open: Opening): Entry => ({ t: 'open', version: VERSION, ...open })
 
+/** How a journal begins, in bytes, and whether that is one of ours. */
+export const HEAD_SIZE = 26
+export const isHead = (head: Buffer): boolean =>
+  /^[0-9a-f]{8} \{"d":0,"t":"open"/.test(head.toString('latin1'))
+
 /** A line of the journal. @param durable bytes of the journal that are known to be durable */
 export const lineOf = (entry: object, durable: number): string => {
   const json = JSON.stringify({ d: durable, ...entry })
