@@ -16,6 +16,7 @@ import {
 } from '../lib/index.ts'
 import type { Sandbox } from '../lib/sandbox/index.ts'
 import { realDisk } from '../lib/spool/disk.ts'
+import type { KeptFile, MendKept } from '../lib/spool/home.ts'
 import { type Entry, lineOf, opening } from '../lib/spool/journal.ts'
 import { keptNameOf } from '../lib/spool/kept.ts'
 import { listUploads } from '../lib/spool/list.ts'
@@ -292,7 +293,7 @@ const part = (n: number, data: Buffer): Entry => ({
 })
 
 /** Sends what is left of it, and is done. */
-const finish = async (disk: LyingDisk) => {
+const finish = async (disk: LyingDisk, mend?: MendKept) => {
   const unfinished = (await openUnfinished({ folder: FOLDER, disk, lock })) as Unfinished
   await unfinished.end()
   const sent: Buffer[] = []
@@ -300,7 +301,7 @@ const finish = async (disk: LyingDisk) => {
     for await (const chunk of part.body()) sent.push(Buffer.from(chunk))
     part.release(true)
   }
-  return { kept: await unfinished.finish(), sent: Buffer.concat(sent) }
+  return { kept: await unfinished.finish(mend), sent: Buffer.concat(sent) }
 }
 
 t.test('what went up from memory before a crash is a hole, and is named', async t => {
@@ -326,6 +327,22 @@ t.test('what went up from memory before a crash is a hole, and is named', async 
   const late = diskWith([part(1, one), ...memory, part(2, two), part(3, three)], data)
   t.strictSame((await finish(late)).kept, { path: `${FOLDER}/clip.mp4`, missing: [] })
   t.ok(late.files.get(`${FOLDER}/clip.mp4`)?.equals(data))
+})
+
+t.test('what Frame.io has another head of is mended before its journal goes', async t => {
+  const data = bytes(500)
+  const disk = diskWith([part(1, data)], data)
+  const mended: string[] = []
+  const mend = async ({ path }: KeptFile) => {
+    if (mended.push(path) === 1) throw new Error('EIO: of the test')
+  }
+  await t.rejects(finish(disk, mend), { message: /EIO/ })
+  t.ok(disk.files.has(`${FOLDER}/journal`), 'whoever resumes does it again')
+  const path = `${FOLDER}/clip.mp4`
+  const unfinished = (await openUnfinished({ folder: FOLDER, disk, lock })) as Unfinished
+  t.strictSame(await unfinished.finish(mend), { path, missing: [] })
+  t.strictSame(mended, [path, path])
+  t.strictSame([...disk.files.keys()], [path])
 })
 
 t.test('what stands behind a gap is set aside, and never taken for what follows', async t => {

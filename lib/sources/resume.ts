@@ -138,6 +138,10 @@ const resumeSpooled = async (unfinished: Unfinished, settings: Settings): Promis
   const { client, onInterrupted } = settings
   let isOver = false
   let over: Omit<UploadResult, 'kept'>
+  const mend = async (kept: KeptFile) => {
+    const { lateHead, partSize } = unfinished.opening
+    if (lateHead === 'wav') await mendKept(kept, unfinished.whole.bytes, partSize)
+  }
   let kept: KeptFile | undefined
   try {
     const { opening } = unfinished
@@ -152,11 +156,9 @@ const resumeSpooled = async (unfinished: Unfinished, settings: Settings): Promis
     isOver = unfinished.hasEnded || bytes === 0
     over = { assetId: opening.assetId, bytes, parts }
   } finally {
-    if (isOver) kept = await unfinished.finish()
+    if (isOver) kept = await unfinished.finish(mend)
     else await unfinished.close()
   }
-  const { lateHead, partSize } = unfinished.opening
-  if (kept && lateHead === 'wav') await mendKept(kept, over.bytes, partSize)
   return { ...over, ...(kept && { kept }) }
 }
 

@@ -89,6 +89,8 @@ export interface KeptFile {
   readonly missing: readonly { readonly from: number; readonly to: number }[]
 }
 
+export type MendKept = (kept: KeptFile) => Promise<void>
+
 /** What an upload needs of its spool, beside a home for its parts. */
 export interface UploadSpool extends Home, FileLog {
   /** Where it lies. */
@@ -108,9 +110,10 @@ export interface UploadSpool extends Home, FileLog {
   /**
    * All is stored: a take that stays gets its name. Undefined where none does.
    *
-   * @throws what the disk threw; then `finish` leaves all for a resume
+   * @param mend makes of it what Frame.io has, before the journal may go; harmless when called twice
+   * @throws what the disk or `mend` threw; then `finish` leaves all for a resume
    */
-  keep(): Promise<KeptFile | undefined>
+  keep(mend: MendKept): Promise<KeptFile | undefined>
   /** All is stored: removes everything but what stays. */
   finish(): Promise<void>
   /** The upload ends before all is stored: keeps everything. */

@@ -23,7 +23,7 @@ import { crc32 } from 'node:zlib'
 import type { Lock } from '../lock.ts'
 import { type Disk, type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
-import type { BlockMemory, Filling, KeptFile, UploadSpool } from './home.ts'
+import type { BlockMemory, Filling, KeptFile, MendKept, UploadSpool } from './home.ts'
 import { type Entry, Journal, type Opening, opening, type SourceFile } from './journal.ts'
 import { freeName, Kept } from './kept.ts'
 import { Spares } from './spares.ts'
@@ -245,8 +245,8 @@ export class Spool implements PartOwner, UploadSpool {
     else this.#timer ??= setTimeout(() => this.#due(), this.#options.syncEvery)
   }
 
-  keep(): Promise<KeptFile | undefined> {
-    this.#keeping ??= this.#keep().catch(error => {
+  keep(mend: MendKept): Promise<KeptFile | undefined> {
+    this.#keeping ??= this.#keep(mend).catch(error => {
       this.#isUnkept = true
       throw error
     })
@@ -257,7 +257,7 @@ export class Spool implements PartOwner, UploadSpool {
   async finish(): Promise<void> {
     const { disk, folder, onWarning } = this.#options
     try {
-      await this.keep().catch(() => {}) // Whoever asked for it has heard of that.
+      await this.keep(asItIs).catch(() => {}) // Whoever asked for it has heard of that.
       if (!this.#kept) await this.#done()
       await this.#closeFiles()
       if (this.#lock && !this.#isUnkept) await removeFolder(disk, folder, this.#lock)
@@ -288,11 +288,13 @@ export class Spool implements PartOwner, UploadSpool {
     }
   }
 
-  async #keep(): Promise<KeptFile | undefined> {
+  async #keep(mend: MendKept): Promise<KeptFile | undefined> {
     if (!this.#kept) return undefined
     if (!this.#failure) this.#due()
     await this.#done()
-    return this.#kept.conclude(this.#final?.total ?? 0)
+    const kept = await this.#kept.conclude(this.#final?.total ?? 0)
+    if (kept) await mend(kept)
+    return kept
   }
 
   /** Nobody needs the parts any more, and the journal says so. */
@@ -543,6 +545,8 @@ export class Spool implements PartOwner, UploadSpool {
     await this.#journal?.close()
   }
 }
+
+const asItIs = async () => {}
 
 /** Two at a time. */
 const syncAll = async (files: readonly DiskFile[]): Promise<void> => {

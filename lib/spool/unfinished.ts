@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { Lock } from '../lock.ts'
 import type { Disk } from './disk.ts'
 import { partFile, removeFolder } from './folder.ts'
-import type { KeptFile, Part } from './home.ts'
+import type { KeptFile, MendKept, Part } from './home.ts'
 import type { Journal, Opening } from './journal.ts'
 import type { KeptBefore } from './kept.ts'
 import { checked, readFrom } from './read-back.ts'
@@ -123,9 +123,10 @@ export class Unfinished {
   /**
    * Frame.io has all of it: removes everything but a take that stays, and says where that is.
    *
+   * @param mend as for `UploadSpool.keep`
    * @throws what the disk threw; then what is left stays
    */
-  async finish(): Promise<KeptFile | undefined> {
+  async finish(mend?: MendKept): Promise<KeptFile | undefined> {
     let kept: KeptFile | undefined
     try {
       await this.#tidying
@@ -133,6 +134,7 @@ export class Unfinished {
       this.#journal.add({ t: 'done' })
       await this.#journal.sync()
       kept = await this.#kept?.conclude(this.whole.bytes)
+      if (kept) await mend?.(kept)
     } catch (error) {
       await this.close()
       throw error

@@ -297,9 +297,10 @@ export class RealtimeUpload extends Writable {
     })
     if (!this.#spool) return undefined
     try {
-      const kept = await this.#spool.keep()
       const { lateHead, partSize } = this.#options
-      if (kept && lateHead === finishWav) await mendKept(kept, bytes, partSize)
+      const kept = await this.#spool.keep(async kept => {
+        if (lateHead === finishWav) await mendKept(kept, bytes, partSize)
+      })
       if (kept && kept.missing.length > 0) this.#emit('warning', keptIncomplete(kept))
       return kept
     } catch (error) {

@@ -15,6 +15,7 @@ export const headNotMended = (reason: string): UploadWarning => ({
   code: 'HEAD_NOT_MENDED',
   message: `The head of the file is not mended, and goes up as it came: ${reason}`,
 })
+
 /** Ranges that are named one by one. */
 const NAMED = 8
 
@@ -47,7 +48,7 @@ export const keptIncomplete = ({ path, missing }: KeptFile): UploadWarning => {
 /** The same, where the disk failed at the end. */
 export const notKept = (folder: string, { message }: Error): UploadWarning => ({
   code: 'SPOOL_NOT_KEPT',
-  message: `What was to be kept in ${folder} got no name of its own: ${message}. Frame.io has all of it, and resumeUploads tries again`,
+  message: `What was to be kept in ${folder} could not be finished there: ${message}. Frame.io has all of it, and resumeUploads tries again`,
 })
 
 /** With a spool, in the middle of a recording. */

@@ -144,7 +144,7 @@ const record = async (random: Random): Promise<Take> => {
     await spool.end(splitter.parts, splitter.bytes)
     if (!isOffline) await Promise.all(sending)
     note()
-    if (!isOffline && random() < 0.8) await spool.keep()
+    if (!isOffline && random() < 0.8) await spool.keep(async () => {})
     if (!isOffline && how < 0.5) await spool.finish()
     else await spool.close()
   } else {
