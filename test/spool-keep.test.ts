@@ -16,11 +16,14 @@ import {
 } from '../lib/index.ts'
 import type { Sandbox } from '../lib/sandbox/index.ts'
 import { realDisk } from '../lib/spool/disk.ts'
+import { partFile } from '../lib/spool/folder.ts'
 import type { KeptFile, MendKept } from '../lib/spool/home.ts'
 import { type Entry, lineOf, opening } from '../lib/spool/journal.ts'
-import { keptNameOf } from '../lib/spool/kept.ts'
+import { Kept, keptNameOf } from '../lib/spool/kept.ts'
 import { listUploads } from '../lib/spool/list.ts'
+import { type PartOwner, SpoolPart } from '../lib/spool/spool-part.ts'
 import type { Unfinished } from '../lib/spool/unfinished.ts'
+import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
 import { LyingDisk } from './support/lying-disk.ts'
 import {
   bytes,
@@ -343,6 +346,24 @@ t.test('what Frame.io has another head of is mended before its journal goes', as
   t.strictSame(await unfinished.finish(mend), { path, missing: [] })
   t.strictSame(mended, [path, path])
   t.strictSame([...disk.files.keys()], [path])
+})
+
+t.test('a part that is stored while it is written is not written as what others make of it', t => {
+  const disk = new LyingDisk()
+  const kept = new Kept({ folder: FOLDER, disk, name: 'a', keepFree: 0, memoryLimit: 1_000 })
+  const memory = new BlockAccount(new BlockPool(1_000, 512))
+  const owner = {} as PartOwner
+  const stored = [1, 2, 3].map(n => {
+    kept.begin(1_000)
+    return new SpoolPart({ n, size: 1_000, path: partFile(FOLDER, n), disk, memory, owner })
+  }) as [SpoolPart, SpoolPart, SpoolPart]
+  const [one, two, three] = stored
+  t.ok(kept.wants(one))
+  t.notOk(kept.giveSpare(), 'memory is short, and one part may stay')
+  two.isBeingWritten = true
+  t.ok(kept.wants(two), 'its memory is being read')
+  t.notOk(kept.wants(three))
+  t.end()
 })
 
 t.test('what stands behind a gap is set aside, and never taken for what follows', async t => {

@@ -68,7 +68,8 @@ export class Kept {
   /** A part is stored: is its memory still wanted? */
   wants(part: SpoolPart): boolean {
     if (this.#there.has(part.n)) return false
-    const isGiven = this.#isShort && !this.#mayHold(part.size)
+    // What is being written is read until that is over: it would be written as what others make of it.
+    const isGiven = this.#isShort && !part.isBeingWritten && !this.#mayHold(part.size)
     if (isGiven) this.#isShort = false
     else this.#late.push(part)
     return !isGiven
@@ -127,14 +128,14 @@ export class Kept {
   async #write({ written: at, filled, path }: SpoolPart, chunks: Buffer[]): Promise<boolean> {
     const share = { ...this.#options, maxBytes: Number.POSITIVE_INFINITY }
     if (!(await hasRoom(share, 0, filled - at))) return false
-    const file = await this.take.open(path)
     try {
+      const file = await this.take.open(path)
       await file.write(chunks, at)
     } catch (error) {
       if (isFull(error)) return false
       throw error
     }
-    await file.sync()
+    await this.take.sync()
     return true
   }
 
