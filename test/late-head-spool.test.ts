@@ -13,6 +13,7 @@ import {
   resumeUploads,
 } from '../lib/index.ts'
 import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
+import { realDisk } from '../lib/spool/disk.ts'
 import {
   bytes,
   endOf,
@@ -204,6 +205,35 @@ t.test('a resume that is cut off is resumed', async t => {
   sandbox.faults.clear()
   t.match(await resumeAll(dir, client), [{ bytes: 5_500, parts: 6 }])
   t.equal(await hashOf(asset), sha256(finished(wav)))
+})
+
+t.test('a head that a full disk did not take goes there while all else goes up', async t => {
+  const sandbox = await sandboxFor(t, {}, SMALL)
+  const dir = await folderFor(t)
+  const { free } = realDisk
+  t.teardown(() => Object.assign(realDisk, { free }))
+  Object.assign(realDisk, { free: async () => 0 })
+  const spool = { dir, keepFree: 1, syncEvery: 20 }
+  const { upload, asset, seen } = smallUpload(sandbox, { lateHead: finishWav, spool })
+  const wav = piped(50_500)
+  let size = 3_500
+  upload.write(wav.subarray(0, size))
+  await until(() => upload.progress.partsUploaded === 2, 'all but the head and the last')
+  t.match(seen.warning, [{ code: 'SPOOL_FULL' }])
+  Object.assign(realDisk, { free })
+  // The network moves all the time.
+  const isThere = async () =>
+    /"t":"part","n":1,/.test(await readFile(join(dir, asset.id, 'journal'), 'utf8'))
+  while (!(await isThere()) && size < wav.length) {
+    upload.write(wav.subarray(size, size + 1_000))
+    size += 1_000
+    await new Promise(resolve => setTimeout(resolve, 100))
+  }
+  t.ok(await isThere(), 'before it is cut off')
+  upload.destroy(new Error('cut off'))
+  await endOf(upload)
+  t.match(await resumeAll(dir, clientOf(t, sandbox)), [{ bytes: size, error: undefined }])
+  t.equal(await hashOf(asset), sha256(finished(wav.subarray(0, size))))
 })
 
 t.test('a journal says how the head is mended', async t => {

@@ -72,6 +72,8 @@ export class Spool implements PartOwner, UploadSpool {
   /** Stored parts whose files are still there. */
   #stored: SpoolPart[] = []
   #count = 0
+  /** Is part 1 sent last? */
+  #isHeadLate = false
   /** Are the parts ranges of a file? None lies here then. */
   #hasSource = false
   #final: Extract<Entry, { t: 'final' }> | undefined
@@ -139,6 +141,7 @@ export class Spool implements PartOwner, UploadSpool {
    */
   async open(upload: Opening): Promise<void> {
     const { disk, folder, keepFree, memoryLimit } = this.#options
+    this.#isHeadLate = upload.lateHead !== undefined
     this.#lock = await claimFolder(disk, folder, this.#options.lock)
     await refuseUsed(disk, folder, upload.assetId)
     const reserve = await disk.open(`${folder}/reserve`)
@@ -476,13 +479,22 @@ export class Spool implements PartOwner, UploadSpool {
     this.#isSlow = false
   }
 
+  /** While all others go up, a head that goes last would stay in memory alone, and nobody could resume. */
+  #offerHead(): void {
+    if (!this.#isHeadLate) return
+    for (const part of this.#inMemory) if (part.n === 1) part.skips = false
+  }
+
   /** Others may make room on the disk, and the network may stop: whoever is held does not ask again. */
   #lookLater(): void {
     this.#looking ??= setTimeout(() => {
       this.#looking = undefined
       this.#isFull = false
       if (!this.#spares.isMoving) this.#offerAgain()
-      else if (this.#inMemory.size > 0) this.#lookLater()
+      else if (this.#inMemory.size > 0) {
+        this.#offerHead()
+        this.#lookLater()
+      }
       this.#due()
     }, LOOK_AGAIN)
   }
