@@ -1,15 +1,18 @@
 /**
  * Which files of a folder are meant, what is done with each, and what is remembered of them.
  */
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import t from 'tap'
 import { lock } from '../lib/lock.ts'
+import { forget } from '../lib/sources/folder-file.ts'
 import { type Found, judge, type Verdict } from '../lib/sources/judge.ts'
 import { matcher, mediaTypeOf } from '../lib/sources/media-files.ts'
 import { isPassing } from '../lib/sources/passing.ts'
 import { realDisk } from '../lib/spool/disk.ts'
+import { lineOf, opening } from '../lib/spool/journal.ts'
 import { type FileRecord, Ledger } from '../lib/spool/ledger.ts'
 
 t.test('without a pattern it is what has a media type by its name', async t => {
@@ -124,6 +127,30 @@ t.test('what was remembered is known again, as far as it was durable', async t =
   const elsewhere = await open('http://127.0.0.1:1')
   t.equal(elsewhere.of(FILE), undefined, 'of another API')
   await elsewhere.close()
+})
+
+t.test('a recording of the same asset that waits in the spool is not forgotten', async t => {
+  const dir = await mkdtemp(join(tmpdir(), 'forget-'))
+  t.teardown(() => rm(dir, { recursive: true }))
+  const assetId = 'a1b2c3d4-0000-4000-8000-00000000000f'
+  const folder = join(dir, assetId)
+  const open = opening({
+    ...{ assetId, filetype: 'video/mp4', origin: 'https://api.frame.io' },
+    ...{ partSize: 10, maxSize: 100 },
+  })
+  for (const [bytes, left] of [
+    ['footage', ['00001.part', 'journal', 'lock']],
+    ['', []],
+  ] as const) {
+    await mkdir(folder, { recursive: true })
+    const part = { t: 'part', n: 1, size: bytes.length, crc: crc32(bytes) }
+    const lines = bytes === '' ? [open] : [open, part]
+    await writeFile(join(folder, 'journal'), lines.map(line => lineOf(line, 0)).join(''))
+    if (bytes !== '') await writeFile(join(folder, '00001.part'), bytes)
+    await forget(dir, assetId)
+    t.strictSame((await readdir(folder).catch(() => [])).sort(), left)
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 t.test('what rotted is told of, and what a later version wrote', async t => {

@@ -18,7 +18,7 @@ import { realDisk } from '../spool/disk.ts'
 import { isOurs } from '../spool/folder.ts'
 import { Followed } from '../spool/followed.ts'
 import type { FileFacts, FileRecord, Ledger } from '../spool/ledger.ts'
-import { reopen } from '../spool/reopen.ts'
+import { type Reopened, reopen } from '../spool/reopen.ts'
 import { Unfinished } from '../spool/unfinished.ts'
 import type { UploadResult } from '../upload/events.ts'
 import { type Bringer, type Inside, insides } from '../upload/inside.ts'
@@ -137,7 +137,7 @@ export class FolderFile {
     const { followed } = reopened.recovery
     if (!followed) {
       // Cut off before it said which file it is of: nothing was sent.
-      await new Unfinished(reopened).finish()
+      await drop(reopened)
       return undefined
     }
     return resumeFollowed(new Followed(reopened, followed), {
@@ -224,7 +224,14 @@ export const forget = async (dir: string, assetId: string): Promise<void> => {
   const reopened = await reopen({ folder, disk: realDisk, lock })
   const { followed } = reopened?.recovery ?? {}
   if (reopened && followed) await new Followed(reopened, followed).finish()
-  else if (reopened) await new Unfinished(reopened).finish()
+  else if (reopened) await drop(reopened)
+}
+
+/** Of a file nothing lies in a spool but a journal: a recording that does is somebody else's, and stays. */
+const drop = async (reopened: Reopened): Promise<void> => {
+  const unfinished = new Unfinished(reopened)
+  const isRecording = unfinished.whole.bytes > 0 && !unfinished.isDone
+  await (isRecording ? unfinished.close() : unfinished.finish())
 }
 
 /** How a file stands of which so much was uploaded; at no time where that is not all of it. */
