@@ -20,6 +20,8 @@ export type ErrorCode =
   | 'ERR_SOURCE_TRUNCATED'
   /** A file was still being changed when it seemed to be over, or while it was uploaded. */
   | 'ERR_SOURCE_CHANGED'
+  /** An upload that was cut off was to go on, and its file is another now. */
+  | 'ERR_SOURCE_REPLACED'
   /** More than `maxSize` bytes arrived. */
   | 'ERR_STREAM_TOO_LARGE'
   /** Frame.io refused the token (401), or the token function failed. */

@@ -18,6 +18,7 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   ERR_SOURCE_TRUNCATED: 'Once its writer is done, upload the file anew, into another asset.',
   ERR_SOURCE_CHANGED:
     'Once it rests, upload it anew, into another asset; a longer --idle, or --until-pid, tells when that is.',
+  ERR_SOURCE_REPLACED: 'Upload it into another asset; --resume goes on once the first one is back.',
   ERR_EMPTY_STREAM: 'Look at what the source itself had to say.',
   ERR_STREAM_TOO_LARGE: 'Raise --max-size.',
 }

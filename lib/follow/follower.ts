@@ -54,6 +54,8 @@ export interface Known {
   readonly total: number | undefined
   /** How it stood when whoever calls looked at it. */
   readonly seen?: SeenBefore | undefined
+  /** Has another file its name now, as far as its numbers tell? */
+  readonly isOther?: boolean
 }
 
 export class Follower implements Bringer {
@@ -63,6 +65,7 @@ export class Follower implements Bringer {
   readonly #parts: Parts
   readonly #closing = new AbortController()
   readonly #seen: Known['seen']
+  readonly #isOther: boolean
   /** Bytes of the file, where they are settled. */
   #total: number | undefined
   /** When it was last seen to be what was sent. */
@@ -86,6 +89,7 @@ export class Follower implements Bringer {
     this.#follow = follow
     this.#total = known.total
     this.#seen = known.seen
+    this.#isOther = known.isOther ?? false
     const { options } = inside
     this.#parts = new Parts({
       file,
@@ -120,6 +124,7 @@ export class Follower implements Bringer {
     const { opened, spool } = this.#inside
     const { path, id } = this.#file
     await this.#unlessClosed(opened)
+    if (this.#isOther && !(await this.#parts.holdsSome())) throw another(path)
     const isFinished = this.#follow === undefined
     await spool?.follow({ path, dev: String(id.dev), ino: String(id.ino), isFinished })
     const end = await this.#untilOver()
@@ -251,6 +256,11 @@ export class Follower implements Bringer {
 const changed = (path: string): RealtimeUploadError => {
   const message = `${path} is still being changed, though it seemed to be over: what S3 has of it cannot be made certain`
   return new RealtimeUploadError('ERR_SOURCE_CHANGED', message, { path })
+}
+
+const another = (path: string): RealtimeUploadError => {
+  const message = `${path} is another file than the one whose upload was begun, and holds nothing of what is stored: it needs an asset of its own`
+  return new RealtimeUploadError('ERR_SOURCE_REPLACED', message, { path })
 }
 
 const replaced = (path: string) => ({

@@ -2,6 +2,7 @@
  * The parts of a file: cut as it grows, sent, and at its end compared with what it has become.
  */
 import { unlessAborted } from '../net/signals.ts'
+import type { StoredRange } from '../spool/recover.ts'
 import type { Inside } from '../upload/inside.ts'
 import type { PartPlan } from '../upload/part-plan.ts'
 import type { GrownFile } from './grown-file.ts'
@@ -9,7 +10,7 @@ import type { Verify } from './options.ts'
 import { hasSameEdges, type Range, rangePart, type Sum, sumOf } from './range-part.ts'
 
 /** Parts that S3 has, of an upload that was cut off, by number. */
-export type StoredParts = ReadonlyMap<number, { readonly size: number; readonly crc: number }>
+export type StoredParts = ReadonlyMap<number, StoredRange>
 
 export interface PartsOptions {
   readonly file: GrownFile
@@ -55,6 +56,8 @@ export class Parts {
   /** The first, which is not sent before the end. */
   #head: Range | undefined
   readonly #sent: Sent[] = []
+  /** Parts that another process sent, in order. */
+  readonly #before: readonly Range[]
   /** Parts that were cut, and their bytes. */
   #count = 0
   #end = 0
@@ -62,11 +65,21 @@ export class Parts {
 
   constructor(options: PartsOptions) {
     this.#options = options
+    this.#before = rangesOf(options)
   }
 
   /** Bytes up to the end of the last part that was sent: the file cannot be shorter any more. */
   get sent(): number {
-    return this.#sent.length === 0 ? 0 : this.#end
+    const { start, size } = this.#before.at(-1) ?? { start: 0, size: 0 }
+    return Math.max(start + size, this.#sent.length === 0 ? 0 : this.#end)
+  }
+
+  /** Does the file hold something of what another process sent? Also where nothing was sent. */
+  async holdsSome(): Promise<boolean> {
+    const before = this.#before
+    const some = new Set([before[0], before[before.length >> 1], before.at(-1)])
+    for (const range of some) if (range === undefined || (await this.#isThere(range))) return true
+    return false
   }
 
   /** Cuts what is whole below a byte, and sends it. No part ends there: one that does may be the last. */
@@ -111,7 +124,8 @@ export class Parts {
     }
     const last = this.#end === total ? this.#sent.pop() : undefined
     const final = last ?? { number: this.#count + 1, start: this.#end, size: total - this.#end }
-    const isCutShort = last !== undefined
+    const isFinal = this.#options.stored.get(final.number)?.isFinal
+    const isCutShort = last !== undefined || isFinal === false
     const send = () => this.#sendLast(final, total, isCutShort)
     return { count: final.number, isCutShort, send }
   }
@@ -140,7 +154,8 @@ export class Parts {
   /** Did another process send this part, as it stands there now? */
   async #isThere(range: Range): Promise<boolean> {
     const known = this.#knownOf(range)
-    return known !== undefined && (await this.#isSame(known, true))
+    if (!known || (await this.#options.file.state()).size < range.start + range.size) return false
+    return this.#isSame(known, true)
   }
 
   #send(range: Range, kind: Kind = {}): Sent {
@@ -170,7 +185,9 @@ export class Parts {
     for (const [index, part] of parts.entries()) {
       await this.#unlessOver(part.stored)
       const isWhole = verify === 'all' || index >= parts.length - WHOLE
-      if (verify !== 'none' && !(await this.#isSame(part, isWhole))) changed.push(part)
+      // What another process sent may be of another file: those are never mixed.
+      const isRead = verify !== 'none' || !(part.sum && 'first' in part.sum)
+      if (isRead && !(await this.#isSame(part, isWhole))) changed.push(part)
     }
     return changed
   }
@@ -186,6 +203,18 @@ export class Parts {
   #unlessOver<T>(promise: Promise<T>): Promise<T> {
     return unlessAborted(this.#options.signal, promise)
   }
+}
+
+/** Where parts stand that another process sent: the same plan cut them. */
+const rangesOf = ({ stored, plan }: PartsOptions): Range[] => {
+  const ranges: Range[] = []
+  const last = [...stored.keys()].reduce((most, number) => Math.max(most, number), 0)
+  for (let [number, start] = [1, 0]; number <= last; number++) {
+    const size = stored.get(number)?.size
+    if (size !== undefined) ranges.push({ number, start, size })
+    start += size ?? plan(start)
+  }
+  return ranges
 }
 
 const rewritten = (path: string, bytes: number) => ({

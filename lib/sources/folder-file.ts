@@ -100,7 +100,10 @@ export class FolderFile {
   async leave(error: Error): Promise<string | undefined> {
     const { client, ledger } = this.#settings
     const assetId = this.#assetId
-    const isCut = hasCode(error, 'ERR_SOURCE_TRUNCATED', 'ERR_ASSET_NOT_FOUND')
+    const isCut = hasCode(
+      error,
+      ...['ERR_SOURCE_TRUNCATED', 'ERR_SOURCE_REPLACED', 'ERR_ASSET_NOT_FOUND'],
+    )
     const left = { ...this.#file, t: 'failed', why: error.message } as const
     if (assetId === undefined) {
       await ledger.add(left)

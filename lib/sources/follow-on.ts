@@ -33,7 +33,7 @@ export const followOn = (
   const { assetId } = opening
   let follower: Follower | undefined
   const progress = () => {
-    const bytesReceived = follower?.bytes ?? stored.bytes
+    const bytesReceived = Math.max(stored.bytes, follower?.bytes ?? 0)
     return { bytesReceived, bytesDurable: bytesReceived }
   }
   const isPatient = () => follower?.isPatient ?? false
@@ -44,7 +44,10 @@ export const followOn = (
     tell('frameio-realtime-upload:resumed', () => ({ assetId, ...stored }))
     const opened = Promise.resolve()
     const inside = { options, transfer, spool: followed, opened, bring: () => {}, emit }
-    const known = { stored: followed.parts, total: final?.total, seen: settings.seen }
+    // On network drives the numbers of a file may change, and a copy has others: so its bytes decide.
+    const isOther = String(file.id.dev) !== source.dev || String(file.id.ino) !== source.ino
+    const { parts: before } = followed
+    const known = { stored: before, total: final?.total, seen: settings.seen, isOther }
     follower = new Follower(file, inside, follow, known)
     const close = () => follower?.close()
     signal.addEventListener('abort', close)
@@ -60,5 +63,7 @@ export const followOn = (
       signal.removeEventListener('abort', close)
       await follower.close()
     }
+  }).catch(error => {
+    throw follower?.explain(error) ?? error
   })
 }

@@ -22,8 +22,10 @@ export const isThereAlready = async (
   client: FrameioClient,
   error: unknown,
 ): Promise<boolean> => {
-  const isRefused = error instanceof RealtimeUploadError && error.code === 'ERR_REQUEST_REJECTED'
-  if (!isRefused || !unfinished.hasEnded) throw error
+  // That of a file says what it comes of, and has the refusal as its cause.
+  const isRefusal = (it: unknown) => (it as { code?: string })?.code === 'ERR_REQUEST_REJECTED'
+  if (!(error instanceof RealtimeUploadError)) throw error
+  if (!(isRefusal(error) || isRefusal(error.cause)) || !unfinished.hasEnded) throw error
   const { hadEnded, opening, isLastUncertain } = unfinished
   const isDevice = opening.device !== undefined
   let unasked = 'a device may not read assets'

@@ -26,7 +26,15 @@ export type Final = Extract<Entry, { t: 'final' }>
 /** A file whose ranges are the parts, and what S3 has of it. */
 export interface FollowedFile {
   readonly source: SourceFile
-  readonly stored: ReadonlyMap<number, { readonly size: number; readonly crc: number }>
+  readonly stored: ReadonlyMap<number, StoredRange>
+}
+
+/** A part that S3 has. */
+export interface StoredRange {
+  readonly size: number
+  readonly crc: number
+  /** Was it sent as the final one? The file may have been cut behind one that was not. */
+  readonly isFinal: boolean
 }
 
 export interface Recovery {
@@ -127,10 +135,14 @@ const recoverFollowed = (
   { path, dev, ino, isFinished }: SourceFile,
   entries: readonly Entry[],
 ): Recovery => {
-  const stored = new Map<number, { readonly size: number; readonly crc: number }>()
+  const stored = new Map<number, StoredRange>()
+  let final: Final | undefined
   for (const entry of entries) {
+    if (entry.t === 'final') final = entry
     if (entry.t !== 'stored') continue
-    stored.set(entry.n, { size: entry.size, crc: entry.crc as number })
+    const { n, size, crc } = entry
+    // `final` is durable before the final part is sent.
+    stored.set(n, { size, crc: crc as number, isFinal: n === final?.parts })
   }
   const bytes = [...stored.values()].reduce((sum, { size }) => sum + size, 0)
   const sum = { parts: stored.size, bytes }
@@ -142,7 +154,7 @@ const recoverFollowed = (
     send: [],
     cut: sum,
     marked: [],
-    final: entries.find(entry => entry.t === 'final'),
+    final,
   }
 }
 

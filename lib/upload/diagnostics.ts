@@ -33,7 +33,7 @@ export interface DiagnosticMessages {
     readonly partNumber: number
     readonly size: number
   }
-  /** An upload that was cut off goes on: what the spool still has of it. */
+  /** An upload that was cut off goes on: what the spool still has of it; of a file what S3 has. */
   'frameio-realtime-upload:resumed': {
     readonly assetId: string
     readonly bytes: number
