@@ -1,7 +1,7 @@
 /**
  * What is seen of a growing file where looking at it is not simple.
  */
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -72,4 +72,49 @@ t.test('a file that was made large beforehand is written while its size stands s
     isMadeLarge: true,
     reason: 'told',
   })
+})
+
+/** A WAV whose head is right. */
+const wav = (sound: number): Buffer => {
+  const file = Buffer.alloc(44 + sound, 1)
+  file.write('RIFF....WAVEfmt ', 0, 'latin1')
+  file.writeUInt32LE(36 + sound, 4)
+  file.writeUInt32LE(16, 16)
+  file.write('data', 36, 'latin1')
+  file.writeUInt32LE(sound, 40)
+  return file
+}
+
+/** So many ms pass at once. */
+const clock = (t: Teardown) => {
+  const { now } = performance
+  let passed = 0
+  performance.now = () => now.call(performance) + passed
+  t.teardown(() => {
+    performance.now = now
+  })
+  return (ms: number) => {
+    passed += ms
+  }
+}
+
+t.test('a head that is right once is believed, and one that is kept right is not', async t => {
+  const pass = clock(t)
+  const { path, writer, watch } = await setUp(t)
+  await writer.close() // Nobody is seen, as on other systems than Linux.
+  const open = wav(1_000)
+  open.writeUInt32LE(0, 4)
+  await writeFile(path, open)
+  t.match(await watch.look(), { reason: undefined, isUnfinished: true })
+  await writeFile(path, wav(1_000))
+  t.match(await watch.look(), { reason: undefined })
+  pass(5_000)
+  t.match(await watch.look(), { reason: 'idle' })
+
+  await writeFile(path, wav(2_000))
+  t.match(await watch.look(), { reason: undefined })
+  pass(5_000)
+  t.match(await watch.look(), { reason: undefined }, 'a pause of the recorder')
+  pass(60_000)
+  t.match(await watch.look(), { reason: 'idle' })
 })

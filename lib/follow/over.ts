@@ -29,7 +29,10 @@ export interface Look {
   readonly unchangedSince: number
   readonly writer: WriterFacts
   readonly wasToldToEnd: boolean
-  /** What its head says of the file, and whether that was ever something else than "finished". */
+  /**
+   * What its head says of the file, and whether that was something else than "finished" until it was
+   * over: a head that is kept right while the file grows tells nothing.
+   */
   readonly completeness: Completeness
   readonly wasOpen: boolean
   readonly isLocal: boolean

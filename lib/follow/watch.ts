@@ -52,6 +52,10 @@ export class Watch {
   #writtenAt = Number.NEGATIVE_INFINITY
   /** Its head has said something else than that it is finished. */
   #wasOpen = false
+  /** Its size when its head last said that it is finished. */
+  #finishedSize = Number.POSITIVE_INFINITY
+  /** It grew behind that: a recorder that keeps its head right as it goes says nothing of the end. */
+  #isKeptRight = false
   #lostSince: number | undefined
 
   /** @param seen how it stood before, where somebody looked */
@@ -113,13 +117,15 @@ export class Watch {
     const written = this.#written.bytes
     if (written !== before && before > 0) this.#writtenAt = now
     const completeness = await this.#completeness(size)
+    if (size > this.#finishedSize) this.#isKeptRight = true
+    if (completeness === 'finished') this.#finishedSize = size
     const reason = isOver({
       now,
       unchangedSince: this.#changedAt,
       writer,
       wasToldToEnd,
       completeness,
-      wasOpen: this.#wasOpen,
+      wasOpen: this.#wasOpen && !this.#isKeptRight,
       isLocal: this.#isLocal,
       idle: this.#idle,
     })
