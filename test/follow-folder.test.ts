@@ -22,7 +22,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { resolveFollow } from '../lib/follow/options.ts'
 import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
-import { FrameioClient } from '../lib/index.ts'
+import { FrameioClient, type Resumed, resumeUploads } from '../lib/index.ts'
 import { lock } from '../lib/lock.ts'
 import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import { type FolderEvent, type FolderOptions, followFolder } from '../lib/sources/follow-folder.ts'
@@ -255,6 +255,27 @@ t.test('what was cut off goes on where it was', async t => {
   )
   t.equal(creationsIn(sandbox), 1)
   t.strictSame((await readdir(spool)).sort(), ['followed.journal', 'followed.lock'])
+})
+
+t.test('what a resume finishes in the spool of a folder is done there', async t => {
+  const place = await setUp()
+  const { sandbox, dir, spool } = place
+  const path = join(dir, 'A001.mov')
+  const file = await open(path, 'w')
+  await file.write(bytes(4_500))
+  const { ended, aborting, client } = follow(place)
+  await until(() => putsIn(sandbox) === 3)
+  aborting.abort()
+  await t.rejects(ended, { name: 'AbortError' })
+  await file.close()
+  await isOld(path)
+  const all: Resumed[] = []
+  for await (const one of resumeUploads({ dir: spool, client })) all.push(one)
+  t.match(all, [{ bytes: 4_500, parts: 5 }])
+  const again = follow(place)
+  t.strictSame(await again.ended, { done: 0, unfinished: 0, failed: 0 })
+  t.strictSame(again.events, [])
+  t.equal(creationsIn(sandbox), 1)
 })
 
 t.test('a file that was changed after it was done is a new take', async t => {

@@ -6,10 +6,9 @@
  *                              a crash, or a failure ─────────┴──► go on from ──────┘
  *                                                                  its journal
  */
-import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type FollowEnd, Follower, type Known } from '../follow/follower.ts'
-import { type FileState, GrownFile } from '../follow/grown-file.ts'
+import { GrownFile } from '../follow/grown-file.ts'
 import type { ResolvedFollowOptions } from '../follow/options.ts'
 import { apiOf, type FrameioClient } from '../frameio/client.ts'
 import type { SpoolOptions } from '../frameio/options.ts'
@@ -28,6 +27,7 @@ import type { Whole } from './follow-on.ts'
 import type { ResumedUpload } from './go-on.ts'
 import { mediaTypeOf } from './media-files.ts'
 import { isPassing } from './passing.ts'
+import { stateOf } from './remember.ts'
 import { resumeFollowed } from './resume.ts'
 import { unlessFailed } from './upload-from.ts'
 import { whenUploaded } from './uploaded.ts'
@@ -202,9 +202,8 @@ export class FolderFile {
   /** All of it is stored, and its journal may go. */
   async #done(whole: Whole): Promise<void> {
     this.#whole = whole
-    const { bytes, state } = whole
     // Where more of it has come since it counts as changed.
-    const { size, changedAt } = state ?? (await stateOf(this.#file.path, bytes))
+    const { size, changedAt } = await stateOf(this.#file.path, whole)
     const mtime = String(changedAt)
     await this.#settings.ledger.add({
       ...this.#file,
@@ -235,12 +234,6 @@ const drop = async (reopened: Reopened): Promise<void> => {
   const unfinished = new Unfinished(reopened)
   const isRecording = unfinished.whole.bytes > 0 && !unfinished.isDone
   await (isRecording ? unfinished.close() : unfinished.finish())
-}
-
-/** How a file stands of which so much was uploaded; at no time where that is not all of it. */
-const stateOf = async (path: string, bytes: number): Promise<FileState> => {
-  const found = await stat(path, { bigint: true }).catch(() => undefined)
-  return { size: bytes, changedAt: found?.size === BigInt(bytes) ? found.mtimeNs : 0n }
 }
 
 interface Sum {

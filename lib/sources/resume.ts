@@ -33,6 +33,7 @@ import { finishWav } from '../upload/wav.ts'
 import { type FollowOnSettings, followOn } from './follow-on.ts'
 import { type GoOnSettings, goOn, type ResumedUpload } from './go-on.ts'
 import { type CutOff, isThereAlready } from './refused.ts'
+import { remember } from './remember.ts'
 
 export interface ResumeOptions {
   /** The folder that `spool.dir` was. */
@@ -128,10 +129,16 @@ const asOurs = (folder: string, error: Error): Error => {
 const resume = async (folder: string, settings: Settings): Promise<Resumed> => {
   const reopened = await reopen({ folder, disk: realDisk, lock })
   if (!reopened) return { assetId: basename(folder), bytes: 0, parts: 0 }
-  const { followed } = reopened.recovery
-  return followed
-    ? resumeFollowed(new Followed(reopened, followed), settings)
-    : resumeSpooled(new Unfinished(reopened), settings)
+  const { followed, opening } = reopened.recovery
+  if (!followed) return resumeSpooled(new Unfinished(reopened), settings)
+  let isRemembered = false
+  const onWhole = async (stored: Parameters<typeof remember>[2]) => {
+    await remember(settings.dir, opening, stored)
+    isRemembered = true
+  }
+  const done = await resumeFollowed(new Followed(reopened, followed), { ...settings, onWhole })
+  if (!isRemembered) await onWhole({ bytes: done.bytes, state: undefined })
+  return done
 }
 
 const resumeSpooled = async (unfinished: Unfinished, settings: Settings): Promise<Resumed> => {
