@@ -27,6 +27,7 @@ import { lock } from '../lib/lock.ts'
 import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import { type FolderEvent, type FolderOptions, followFolder } from '../lib/sources/follow-folder.ts'
 import { realDisk } from '../lib/spool/disk.ts'
+import { lineOf } from '../lib/spool/journal.ts'
 import { Ledger } from '../lib/spool/ledger.ts'
 import { bytes, QUICK, SMALL, sandboxFor, sha256, until } from './support/sandboxes.ts'
 
@@ -320,6 +321,23 @@ t.test('an asset that holds nothing is deleted, or filled by the next try', asyn
   await asset.whenUploaded()
   t.equal(asset.sha256, sha256(await readFile(join(dir, 'A001.mov'))))
   t.equal(creationsIn(sandbox), 2)
+})
+
+t.test('what is left of an upload that is done, and damaged, holds up no other', async t => {
+  const place = await setUp()
+  const { sandbox, dir, spool } = place
+  await oldFile(join(dir, 'A001.mov'), bytes(1_500))
+  await follow(place).ended
+  const [asset] = assetsIn(sandbox) as [SandboxAsset]
+  await mkdir(join(spool, asset.id))
+  const journal = join(spool, asset.id, 'journal')
+  await writeFile(journal, `rotten\n${lineOf({ t: 'done' }, 7)}`)
+  await oldFile(join(dir, 'A002.mov'), bytes(1_500))
+  const { ended, events } = follow(place)
+  t.strictSame(await ended, { done: 1, unfinished: 0, failed: 0 })
+  const error = { code: 'ERR_SPOOL_DAMAGED' }
+  t.match(events[0], { t: 'failed', name: 'A001.mov', assetId: asset.id, error, left: /remove it/ })
+  t.ok(existsSync(journal))
 })
 
 t.test('a second process on a spool is refused', async t => {

@@ -16,7 +16,7 @@
  * for what is remembered.
  */
 import { realpath } from 'node:fs/promises'
-import { basename, dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { findWriter } from '../follow/writers.ts'
 import { apiOf } from '../frameio/client.ts'
@@ -195,7 +195,12 @@ class FollowedFolder {
     for (const { t, path, assetId = '' } of this.#ledger.records) {
       if (t === 'creating') onEvent({ t: 'nameless', name: basename(path) })
       // The journal of an upload is the last to go.
-      if (t === 'done' && folders.has(assetId)) await forget(spool.dir, assetId)
+      if (t !== 'done' || !folders.has(assetId)) continue
+      // The others must not wait for somebody to look at it.
+      await forget(spool.dir, assetId).catch(error => {
+        const left = `It is uploaded (asset ${assetId}), and ${join(spool.dir, assetId)} is needed no more: remove it.`
+        onEvent({ t: 'failed', name: basename(path), assetId, error, left })
+      })
     }
   }
 
