@@ -52,7 +52,10 @@ export class GrownFile {
         if (!seen.isFile()) throw unfit(path, seen.isDirectory() ? 'is a folder' : 'is no file')
         const handle = await open(path, 'r')
         // The name may have gone to another file in between.
-        const { dev, ino } = await handle.stat({ bigint: true })
+        const { dev, ino } = await handle.stat({ bigint: true }).catch(async error => {
+          await handle.close()
+          throw error
+        })
         return new GrownFile(path, handle, { dev, ino })
       } catch (error) {
         const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'

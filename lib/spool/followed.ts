@@ -79,11 +79,14 @@ export class Followed implements FileLog {
   async finish(): Promise<void> {
     const { journal, disk, folder, lock } = this.#reopened
     try {
-      await this.#syncing
-      if (this.#failure) throw this.#failure
-      journal.add({ t: 'done' })
-      await journal.sync()
-      await journal.close()
+      try {
+        await this.#syncing
+        if (this.#failure) throw this.#failure
+        journal.add({ t: 'done' })
+        await journal.sync()
+      } finally {
+        await journal.close()
+      }
       await removeFolder(disk, folder, lock)
     } finally {
       await lock.release()
