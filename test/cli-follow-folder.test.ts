@@ -11,7 +11,7 @@ import { run, start } from './support/command.ts'
 import { bytes, sha256, until } from './support/sandboxes.ts'
 
 const MiB = 2 ** 20
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 t.jobs = 2
 
 /** An account, a folder in which files appear, and what follows it into that account. */

@@ -15,7 +15,7 @@ import { bytes, sha256, until } from './support/sandboxes.ts'
 import { lineOf, noTerminal, openTerminal } from './support/terminal.ts'
 
 const MiB = 2 ** 20
-t.setTimeout(300_000)
+t.setTimeout(600_000)
 t.jobs = 3
 const ffmpeg = await findFfmpeg()
 

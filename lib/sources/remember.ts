@@ -4,10 +4,10 @@
  */
 import { stat } from 'node:fs/promises'
 import type { FileState } from '../follow/grown-file.ts'
+import { lock } from '../lock.ts'
 import { realDisk } from '../spool/disk.ts'
 import type { Opening } from '../spool/journal.ts'
 import { LEDGER_FILES, Ledger } from '../spool/ledger.ts'
-import { lock } from '../spool/lock.ts'
 
 /** All of a file is stored. */
 interface Stored {

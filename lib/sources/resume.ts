@@ -105,10 +105,12 @@ async function* resumeAll(settings: Settings): AsyncGenerator<Resumed> {
     if (signal?.aborted) return
     const folder = join(dir, name)
     if (!(await isOurs(realDisk, folder))) continue
-    yield await resume(folder, settings).catch(error => ({
-      assetId: basename(folder),
-      error: asOurs(folder, error),
-    }))
+    const resumed = await resume(folder, settings).catch(async error => {
+      // Whoever else resumes has finished it in this very moment.
+      if (!(await isOurs(realDisk, folder))) return undefined
+      return { assetId: basename(folder), error: asOurs(folder, error) }
+    })
+    if (resumed) yield resumed
   }
 }
 
