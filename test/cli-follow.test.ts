@@ -247,7 +247,7 @@ t.test('another file of its name is told of, and one that was cut is an error', 
 })
 
 t.test('with --spool the journal alone is kept', async t => {
-  const { sandbox, dir, file, follow } = await setUp(t)
+  const { sandbox, env, base, dir, file, follow } = await setUp(t)
   const spool = join(dir, 'spool')
   await writeFile(file, bytes(24 * MiB))
   const first = follow('--json', '--spool', spool)
@@ -266,6 +266,10 @@ t.test('with --spool the journal alone is kept', async t => {
   t.match(stderr, /goes on with it, as long as \S+A001\.mov is there/)
   t.equal(code, 130)
   t.equal(callsOf(sandbox, 'delete'), 0, 'its asset is still of use')
+
+  const resumed = await run(['--resume', spool, '--idle', '1s', ...base], { env })
+  t.match(resumed, { code: 0, stdout: new RegExp(`${24 * MiB} bytes`) })
+  t.strictSame(await readdir(spool), [])
 })
 
 t.test('of a file that failed for good the spool promises nothing', async t => {

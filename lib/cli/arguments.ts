@@ -55,6 +55,8 @@ export interface ResumeSettings
   readonly resume: string
   /** Only show what is there. */
   readonly list: boolean
+  /** How long nothing changes in a file that was followed, and is over, in ms. */
+  readonly idle: number | undefined
   readonly producer: undefined
   readonly follow: undefined
 }
@@ -178,7 +180,7 @@ const spoolOf = (values: Values): Settings['upload']['spool'] => {
 /** What goes with `--resume`: how Frame.io is reached, and how much is said. */
 const WITH_RESUME = new Set<string>([
   ...['resume', 'list', 'device', 'memory', 'concurrency', 'give-up-after', 'base-url'],
-  ...['token-file', 'json', 'quiet', 'verbose'],
+  ...['idle', 'token-file', 'json', 'quiet', 'verbose'],
 ])
 
 /** @throws {UsageError} */
@@ -191,9 +193,9 @@ const resumeSettingsOf = (
   if (stranger !== undefined) throw new UsageError(`--${stranger} has no meaning with --resume`)
   if (producer) throw new UsageError('--resume records nothing, so no program stands behind it')
   const { json = false, quiet = false, verbose = false, list = false } = values
-  const tokenFile = values['token-file']
-  const nothing = { producer, follow: undefined }
-  return { resume, list, tokenFile, upload: uploadOf(values), json, quiet, verbose, ...nothing }
+  const { idle, 'token-file': tokenFile } = values
+  const given = { resume, list, idle, tokenFile, json, quiet, verbose }
+  return { ...given, upload: uploadOf(values), producer, follow: undefined }
 }
 
 /** @throws {UsageError} */

@@ -85,7 +85,7 @@ const finish = async (
   settings: ResumeSettings,
   { secrets, display, output, signal }: Surroundings,
 ): Promise<ResumeEnd> => {
-  const { resume: dir, upload, verbose } = settings
+  const { resume: dir, upload, idle, verbose } = settings
   const { memoryLimit, retry, concurrency } = upload
   const waiting = new Waiting(display, 'uploaded')
   const { connection, disconnect } = await connect(settings, secrets, waiting)
@@ -99,7 +99,8 @@ const finish = async (
       display.say('resuming', text, { assetId: upload.assetId, bytes: bytesBuffered })
       display.watch(upload, () => Number.POSITIVE_INFINITY)
     }
-    for await (const one of resumeUploads({ dir, client, concurrency, onUpload, signal })) {
+    const follow = { idle }
+    for await (const one of resumeUploads({ dir, client, concurrency, follow, onUpload, signal })) {
       display.stop()
       if (signal.aborted) break
       if ('error' in one) tellOf(one, display, verbose)

@@ -6,13 +6,13 @@
  *   1. Part 1 goes last: most writers change the head once they know how much came.
  *   2. A part is sent only when something behind it is not zero: what S3 has cannot be withdrawn, and
  *      files that were made large beforehand, or have holes, are larger than what came.
- *   3. Part 1 is registered in one call with the final part, and after all others were stored with the
- *      bytes that the file has at its end: until it is there nothing can be put together from them.
+ *   3. Part 1 is registered in one call with the final part, behind all others, and after those that were
+ *      sent once more are stored: until it is there nothing can be put together from what they were.
  *   4. After the final part no new number and no other size is registered.
  *   5. The sum of a part is that of the attempt that was answered.
  *   6. The file is opened for reading alone, and no lock is taken: no writer is disturbed.
  *
- * Read over.ts for when a recording ends, written.ts for what counts of it, check.ts for what is sent
+ * Read over.ts for when a recording ends, written.ts for what counts of it, parts.ts for what is sent
  * once more, and this for the order of things.
  *
  *     look, cut, look, cut, …  over  ──►  check, send again what changed  ──►  the rest, then head and
