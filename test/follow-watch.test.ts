@@ -1,7 +1,7 @@
 /**
  * What is seen of a growing file where looking at it is not simple.
  */
-import { mkdtemp, open, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
@@ -117,4 +117,16 @@ t.test('a head that is right once is believed, and one that is kept right is not
   t.match(await watch.look(), { reason: undefined }, 'a pause of the recorder')
   pass(60_000)
   t.match(await watch.look(), { reason: 'idle' })
+})
+
+t.test('a clock that jumped does not end a file at the first look', async t => {
+  const { path } = await setUp(t)
+  const other = `${path}.old`
+  await writeFile(other, 'abc')
+  await utimes(other, 1, 1)
+  const file = await GrownFile.open(other, undefined, new AbortController().signal)
+  t.teardown(() => file.close())
+  const follow = resolveFollow('follow', {}) as ResolvedFollowOptions
+  const watch = await Watch.of(file, follow, undefined)
+  t.match(await watch.look(), { reason: undefined })
 })

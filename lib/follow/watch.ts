@@ -15,6 +15,8 @@ export const STILL_FOR = 250
 const PAGE = 4_096
 /** How long nothing may change by default, in ms: on a disk of this machine, and on a network drive. */
 export const IDLE = { local: 60_000, network: 120_000 }
+/** How long a file is watched at least before its age alone ends it, in ms. */
+const WATCHED_FOR = 5_000
 /** How long a file may be out of reach, in ms: a network drive may be gone for a while. */
 const OUT_OF_REACH = 600_000
 
@@ -66,11 +68,14 @@ export class Watch {
   ): Promise<Watch> {
     const isLocal = await file.isLocal()
     const { changedAt } = await file.state()
-    // How long it was left alone before this began. The clock of a network drive is another.
-    const age = isLocal ? Math.max(0, Date.now() - Number(changedAt / 1_000_000n)) : 0
+    const most = idle ?? (isLocal ? IDLE.local : IDLE.network)
+    // How long it was left alone before this began. The clock of a network drive is another, and that of
+    // a small machine jumps when it first has a network: so it is watched for a while all the same.
+    const told = isLocal ? Math.max(0, Date.now() - Number(changedAt / 1_000_000n)) : 0
+    const age = Math.min(told, Math.max(0, most - WATCHED_FOR))
     return new Watch(file, {
       isLocal,
-      idle: idle ?? (isLocal ? IDLE.local : IDLE.network),
+      idle: most,
       ended,
       last: seen?.state,
       changedAt: seen?.since ?? performance.now() - age,
