@@ -361,6 +361,8 @@ t.test('what makes no sense is refused, before anything is made', async t => {
     [[...local, '--follow', '/dev/null'], 'received /dev/null, which is none'],
     [[...local, '--follow', join(dir, 'a.mov/b.mov')], 'ENOTDIR'],
     [[...local, '--follow', ''], '--follow must not be empty'],
+    [[...here, '--follow', 'b.mov'], 'a.mov and b.mov'],
+    [[...here, '--spool', dir, '--keep-spool'], '--keep-spool has no meaning with --follow'],
     [
       [...local, '--follow', 'A001'],
       "--filetype TYPE is needed, such as video/mp4: 'A001' does not",

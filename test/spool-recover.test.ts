@@ -31,6 +31,7 @@ interface Row {
   readonly damagedAt?: number
   readonly isForeign?: boolean
   readonly isOverflow?: boolean
+  readonly hasTake?: boolean
   /** What must stand, or the error. */
   readonly is: object | undefined
 }
@@ -54,6 +55,12 @@ const ROWS: readonly Row[] = [
     files: [[3, 5]],
     isOverflow: true,
     is: { code: 'ERR_SPOOL_INCOMPLETE', assetId: 'a', path: '/spool/a', message: /by hand/ },
+  },
+  {
+    name: 'a take that was to stay, without a journal',
+    entries: [],
+    hasTake: true,
+    is: { code: 'ERR_SPOOL_DAMAGED' },
   },
   { name: 'no part that memory could not hold', entries: [], isOverflow: true, is: undefined },
   {
@@ -181,11 +188,11 @@ const ROWS: readonly Row[] = [
 
 for (const { name, entries, files = [], damagedAt, is, ...row } of ROWS) {
   t.test(name, async t => {
-    const { isForeign = false, isOverflow = false } = row
+    const { isForeign = false, isOverflow = false, hasTake = false } = row
     const reading = { entries, end: 0, damagedAt, isForeign }
     let found: unknown
     try {
-      found = recover({ folder: '/spool/a', reading, files: new Map(files), isOverflow })
+      found = recover({ folder: '/spool/a', reading, files: new Map(files), isOverflow, hasTake })
     } catch (error) {
       found = error
     }

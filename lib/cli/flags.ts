@@ -29,6 +29,8 @@ export interface Flag {
   readonly isBeside?: true
   /** May be given several times. */
   readonly isMany?: true
+  /** Another would be forgotten, and what is forgotten is not uploaded. */
+  readonly isSingle?: true
   /** What the library calls it, if not by the same name: `option` of its errors. */
   readonly option?: string
   /** Its value, of what was typed. */
@@ -165,6 +167,7 @@ export const FLAGS = [
     value: 'FILE',
     help: 'upload FILE, or all in a folder, while it is written',
     option: 'source.file',
+    isSingle: true,
     read: asTyped,
   },
   {

@@ -155,7 +155,7 @@ class FolderWatch {
     const { follow, match, once, upload } = this.#settings
     const { partSize, maxSize, concurrency, integrity, spool } = upload
     const { file: dir, idle, verify } = follow
-    const { failed, unfinished } = await followFolder({
+    const { failed, unfinished, done } = await followFolder({
       client,
       parentId,
       dir,
@@ -171,6 +171,10 @@ class FolderWatch {
     })
     this.#display.stop()
     const isTold = await this.#told
+    if (failed + unfinished + done === 0) {
+      const text = `nothing was to be uploaded: no file in ${dir} matches that was not done before`
+      this.#display.say('nothing', text)
+    }
     if (failed > 0 || !isTold) return 'failed'
     return unfinished > 0 ? 'producerFailed' : 'done'
   }

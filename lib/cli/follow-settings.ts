@@ -25,6 +25,7 @@ const STRANGERS = {
   memory: 'nothing is held in memory',
   'spool-max': 'the file itself is the spool, and all that is kept in DIR is what went up',
   'keep-free': 'the file itself is the spool, and all that is kept in DIR is what went up',
+  'keep-spool': 'the file itself stays',
   'spool-overflow': 'memory holds nothing that could overflow',
   'on-producer-failure': 'there is no program',
   'producer-log': 'there is no program',

@@ -15,6 +15,8 @@ export interface Known {
   readonly value?: string
   /** May be given several times: all of them count. */
   readonly isMany?: true
+  /** Must not be given several times. Of all others the last counts. */
+  readonly isSingle?: true
 }
 
 /**
@@ -49,6 +51,11 @@ export const parse = (
     // A word with one dash is a row of letters to the parser.
     if (!option || (/^-[^-]/.test(arg) && arg.length > 2)) throw unknown(arg, known)
     const value = readValue(option, token)
+    if (option.isSingle && given.has(option.name)) {
+      throw new UsageError(
+        `--${option.name} can be given once; received ${given.get(option.name)} and ${value}`,
+      )
+    }
     const before = given.get(option.name) ?? []
     given.set(option.name, option.isMany ? [before, value].flat().map(String) : value)
   }

@@ -1,6 +1,7 @@
 /**
  * Uploads that were cut off, finished: the parts that lie in a spool go the way of any other.
  */
+import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import {
   abortSignal,
@@ -66,8 +67,8 @@ export type Resumed = UploadResult | { readonly assetId: string; readonly error:
  * from being tried; it stays in the spool, with all its bytes.
  *
  * @example
- * for await (const { assetId, error } of resumeUploads({ dir: '/media/spool', client })) {
- *   console.log(assetId, error ?? 'is whole')
+ * for await (const one of resumeUploads({ dir: '/media/spool', client })) {
+ *   console.log(one.assetId, 'error' in one ? one.error.message : 'is whole')
  * }
  *
  * @returns an item an upload, once it is over; of one that never had a byte `bytes` is 0
@@ -116,7 +117,7 @@ async function* resumeAll(settings: Settings): AsyncGenerator<Resumed> {
 
 /** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` */
 const namesIn = (dir: string): Promise<string[]> =>
-  realDisk.list(dir).catch(error => {
+  readdir(dir).catch(error => {
     const text = `dir must be a folder that can be read; ${error.message}`
     throw new RealtimeUploadError('ERR_INVALID_OPTION', text, { option: 'dir', cause: error })
   })

@@ -61,13 +61,21 @@ export interface Found {
   readonly files: ReadonlyMap<number, number>
   /** Are they but the parts that memory could not hold? */
   readonly isOverflow: boolean
+  /** Does a take lie in it that was to stay? Without its journal nobody knows where its parts are. */
+  readonly hasTake: boolean
 }
 
 /**
  * @returns undefined where no byte ever came
  * @throws {RealtimeUploadError} `ERR_SPOOL_DAMAGED`, `ERR_SPOOL_INCOMPLETE`
  */
-export const recover = ({ folder, reading, files, isOverflow }: Found): Recovery | undefined => {
+export const recover = ({
+  folder,
+  reading,
+  files,
+  isOverflow,
+  hasTake,
+}: Found): Recovery | undefined => {
   const { entries, damagedAt, isForeign } = reading
   const journal = `${folder}/journal`
   if (damagedAt !== undefined)
@@ -81,7 +89,7 @@ export const recover = ({ folder, reading, files, isOverflow }: Found): Recovery
   }
   const [open] = entries
   if (open?.t !== 'open') {
-    if (entries.length === 0 && files.size === 0) return undefined
+    if (entries.length === 0 && files.size === 0 && !hasTake) return undefined
     throw damaged(journal, 0, 'it does not begin with the opening of an upload')
   }
   const { t: _, version, ...opening } = open

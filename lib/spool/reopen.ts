@@ -10,6 +10,7 @@ import { Journal, type Reading, readJournal } from './journal.ts'
 import { type KeptBefore, keptBefore } from './kept.ts'
 import { readFrom } from './read-back.ts'
 import { damaged, type MarkedPart, type Recovery, recover, type WholePart } from './recover.ts'
+import { PARTIAL } from './take-file.ts'
 
 export interface Reopening {
   readonly folder: string
@@ -162,6 +163,7 @@ interface Look {
   /** Of the journal, in bytes. */
   readonly size: number
   readonly isOverflow: boolean
+  readonly hasTake: boolean
   readonly kept: KeptBefore | undefined
 }
 
@@ -173,13 +175,14 @@ export const look = async (disk: Disk, folder: string): Promise<Look> => {
   const kept = keptBefore(disk, folder, reading.entries)
   const parts = kept?.take ?? disk
   const numbers = (await parts.list(folder)).flatMap(name => partNumberOf(name) ?? [])
+  const hasTake = (await disk.list(folder)).some(name => name.endsWith(PARTIAL))
   const files = new Map<number, number>()
   for (let from = 0; from < numbers.length; from += AT_ONCE) {
     const some = numbers.slice(from, from + AT_ONCE)
     const sizes = await Promise.all(some.map(n => parts.size(partFile(folder, n))))
     for (const [index, n] of some.entries()) files.set(n, sizes[index] ?? 0)
   }
-  return { reading, files, size, isOverflow: await isOverflow(disk, folder), kept }
+  return { reading, files, size, isOverflow: await isOverflow(disk, folder), hasTake, kept }
 }
 
 /** What is cut off stays, behind what was cut off before. */
