@@ -29,7 +29,7 @@ export const isSame = (one: FileState, other: FileState): boolean =>
 
 export class GrownFile {
   readonly path: string
-  readonly handle: FileHandle
+  readonly #handle: FileHandle
   readonly id: FileId
 
   /**
@@ -68,12 +68,12 @@ export class GrownFile {
 
   private constructor(path: string, handle: FileHandle, id: FileId) {
     this.path = path
-    this.handle = handle
+    this.#handle = handle
     this.id = id
   }
 
   async state(): Promise<State> {
-    const { size, mtimeNs, blocks } = await this.handle.stat({ bigint: true }).catch(error => {
+    const { size, mtimeNs, blocks } = await this.#handle.stat({ bigint: true }).catch(error => {
       throw unreadable(this.path, error)
     })
     return { size: Number(size), changedAt: mtimeNs, allocated: Number(blocks) * 512 }
@@ -82,10 +82,15 @@ export class GrownFile {
   /** Bytes from one on: fewer than asked for at its end. */
   readonly read = async (at: number, length: number): Promise<Buffer> => {
     const buffer = Buffer.allocUnsafe(length)
+    return buffer.subarray(0, await this.readInto(buffer, at))
+  }
+
+  /** Says how many bytes came: fewer than there is room for only at its end. */
+  async readInto(buffer: Buffer, at: number): Promise<number> {
     let filled = 0
-    while (filled < length) {
-      const left = length - filled
-      const { bytesRead } = await this.handle
+    while (filled < buffer.length) {
+      const left = buffer.length - filled
+      const { bytesRead } = await this.#handle
         .read(buffer, filled, left, at + filled)
         .catch(error => {
           throw unreadable(this.path, error)
@@ -93,7 +98,7 @@ export class GrownFile {
       if (bytesRead === 0) break
       filled += bytesRead
     }
-    return buffer.subarray(0, filled)
+    return filled
   }
 
   /** Has another file its name now? One whose name is gone has only been renamed, or removed. */
@@ -111,7 +116,7 @@ export class GrownFile {
   }
 
   close(): Promise<void> {
-    return this.handle.close()
+    return this.#handle.close()
   }
 }
 

@@ -166,8 +166,7 @@ export class Parts {
     sent.stored = new Promise(resolve => {
       const part = rangePart({
         ...{ number, start, size, fileSize, isTied, isResent },
-        file: file.handle,
-        path: file.path,
+        file,
         isMd5Wanted: inside.options.integrity === 'md5',
         onStored: sum => {
           sent.sum = sum
@@ -195,7 +194,7 @@ export class Parts {
   async #isSame(part: Sent, isWhole: boolean): Promise<boolean> {
     const { file } = this.#options
     const { sum } = part
-    const bytes = { ...part, file: file.handle, path: file.path }
+    const bytes = { ...part, file }
     if (!isWhole && sum && 'first' in sum && !sum.hasZeros) return hasSameEdges(bytes, sum)
     return (await sumOf(bytes)).crc === sum?.crc
   }

@@ -2,11 +2,10 @@
  * A part whose bytes are a range of a file: read for each attempt, and never held.
  */
 import { createHash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { RealtimeUploadError } from '../errors.ts'
 import type { Part } from '../spool/home.ts'
-import { unreadable } from './grown-file.ts'
+import type { GrownFile } from './grown-file.ts'
 import { hasZeroPage } from './written.ts'
 
 /** Bytes that are read at once. */
@@ -32,8 +31,7 @@ export interface Range {
 }
 
 export interface RangePartOptions extends Range {
-  readonly file: FileHandle
-  readonly path: string
+  readonly file: GrownFile
   /** Bytes of the whole file; of the final part alone. */
   readonly fileSize: number | undefined
   readonly isTied: boolean
@@ -65,7 +63,7 @@ export const rangePart = (options: RangePartOptions): Part => {
   }
 }
 
-type Bytes = Range & Pick<RangePartOptions, 'file' | 'path'>
+type Bytes = Range & Pick<RangePartOptions, 'file'>
 
 /**
  * The bytes of a range as they are now; what they come to is told before the last of them is given.
@@ -130,15 +128,9 @@ const md5Of = async (bytes: Bytes): Promise<string> => {
 }
 
 /** @throws {RealtimeUploadError} `ERR_SOURCE_TRUNCATED`, `ERR_SOURCE_FAILED` */
-const fill = async ({ file, path, number }: Bytes, into: Buffer, at: number): Promise<void> => {
-  for (let filled = 0; filled < into.length; ) {
-    const left = into.length - filled
-    const { bytesRead } = await file.read(into, filled, left, at + filled).catch(error => {
-      throw unreadable(path, error)
-    })
-    if (bytesRead === 0) throw truncated(path, at + filled, { partNumber: number })
-    filled += bytesRead
-  }
+const fill = async ({ file, number }: Bytes, into: Buffer, at: number): Promise<void> => {
+  const filled = await file.readInto(into, at)
+  if (filled < into.length) throw truncated(file.path, at + filled, { partNumber: number })
 }
 
 /** @param size bytes that the file has now */

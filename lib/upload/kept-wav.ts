@@ -1,8 +1,8 @@
 /**
  * A take that stays is what Frame.io has, its head included, which is mended on the way there.
  */
-import { open } from 'node:fs/promises'
 import { RealtimeUploadError } from '../errors.ts'
+import { realDisk } from '../spool/disk.ts'
 import type { KeptFile } from '../spool/home.ts'
 import { finishWav } from './wav.ts'
 
@@ -16,13 +16,13 @@ export const mendKept = async (
   size: number,
 ): Promise<void> => {
   if (missing.length > 0) return
-  const file = await open(path, 'r+')
+  const file = await realDisk.open(path)
   try {
     const head = Buffer.alloc(Math.min(bytes, size))
-    await file.read(head, 0, head.length, 0)
+    if ((await file.read(head, 0)) < head.length) throw new Error(`${path} lacks its head`)
     finishWav(head, { bytes })
-    await file.write(head, 0, head.length, 0)
-    await file.datasync()
+    await file.write([head], 0)
+    await file.sync()
   } catch (error) {
     // No WAV: that was said when its first bytes came, and it went up as it is.
     if (!(error instanceof RealtimeUploadError)) throw error
