@@ -14,18 +14,17 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import {
   type FollowOptions,
-  FrameioClient,
   type RealtimeUploadOptions,
   type Resumed,
   resumeUploads,
   uploadFrom,
 } from '../lib/index.ts'
-import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import {
   bytes as anyBytes,
+  clientFor,
+  hashOf,
   SMALL,
   sandboxFor,
   sha256,
@@ -54,23 +53,11 @@ const setUp = async (t: Teardown, options: Partial<RealtimeUploadOptions> = {}) 
   return { ...more, sandbox, path, file, ending, follow, changed, numbers }
 }
 
-const clientOf = (t: Teardown, { token, url: baseUrl }: Sandbox): FrameioClient => {
-  const client = new FrameioClient({ token, baseUrl, ...{ [LIMITS_DOOR]: SMALL } })
-  t.teardown(() => client.close())
-  return client
-}
-
 /** The last is not zero: at the end of a growing file it would not count. */
 const bytes = (size: number): Buffer => {
   const data = anyBytes(size)
   data[size - 1] = 1
   return data
-}
-
-/** What Frame.io has, once it is put together. */
-const hashOf = async (asset: SandboxAsset): Promise<string | undefined> => {
-  await asset.whenUploaded()
-  return asset.sha256
 }
 
 const append = async (file: FileHandle, chunk: Uint8Array): Promise<void> => {
@@ -283,7 +270,7 @@ t.test('an upload that was cut off goes on from its journal', async t => {
   await append(file, bytes(3_000))
   await file.write(Buffer.from('index'), 0, 5, 2_100)
   ending.abort()
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   const all: Resumed[] = []
   for await (const one of resumeUploads({ dir: spool.dir, client, follow })) all.push(one)
   t.strictSame(all, [{ assetId: asset.id, bytes: 7_500, parts: 8 }])
@@ -309,7 +296,7 @@ t.test(
     upload.destroy(new Error('cut off'))
     await t.rejects(following)
     await rm(path)
-    const client = clientOf(t, sandbox)
+    const client = clientFor(t, sandbox)
     const all: Resumed[] = []
     for await (const one of resumeUploads({ dir: spool.dir, client })) all.push(one)
     t.match(all, [{ assetId: asset.id, error: { code: 'ERR_SOURCE_FAILED', path } }])

@@ -1,23 +1,23 @@
 /**
  * Part 1 that goes last, of recordings that a spool keeps.
  */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import {
-  FrameioClient,
+  type FrameioClient,
   finishWav,
   type RealtimeUploadOptions,
   resumeUploads,
 } from '../lib/index.ts'
-import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import { realDisk } from '../lib/spool/disk.ts'
 import {
   bytes,
+  clientFor,
   endOf,
-  QUICK,
+  folderFor,
+  hashOf,
+  lastTwo,
   SMALL,
   sandboxFor,
   sha256,
@@ -27,38 +27,6 @@ import {
 
 interface Teardown {
   teardown(fn: () => unknown): void
-}
-
-/** The last two parts of the last registration that was answered. */
-const lastTwo = (sandbox: Sandbox, { id }: SandboxAsset) =>
-  sandbox.requests
-    .findLast(
-      ({ operation, status, assetId }) =>
-        operation === 'register' && status === 200 && assetId === id,
-    )
-    ?.partNumbers.slice(-2)
-
-/** What Frame.io has, once it is put together. */
-const hashOf = async (asset: SandboxAsset): Promise<string | undefined> => {
-  await asset.whenUploaded()
-  return asset.sha256
-}
-
-const folderFor = async (t: Teardown): Promise<string> => {
-  const dir = await mkdtemp(join(tmpdir(), 'late-head-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true }))
-  return dir
-}
-
-const clientOf = (t: Teardown, sandbox: Sandbox): FrameioClient => {
-  const client = new FrameioClient({
-    token: sandbox.token,
-    baseUrl: sandbox.url,
-    retry: QUICK,
-    ...{ [LIMITS_DOOR]: SMALL },
-  })
-  t.teardown(() => client.close())
-  return client
 }
 
 /** A WAV as ffmpeg pipes it: of one byte a sample, so that every size is whole. */
@@ -134,7 +102,7 @@ const cutOff = async (
   upload.destroy(new Error('cut off'))
   await endOf(upload)
   sandbox.faults.clear()
-  return { sandbox, dir, asset, wav, client: clientOf(t, sandbox) }
+  return { sandbox, dir, asset, wav, client: clientFor(t, sandbox) }
 }
 
 const resumeAll = async (dir: string, client: FrameioClient, more: object = {}) => {
@@ -232,7 +200,7 @@ t.test('a head that a full disk did not take goes there while all else goes up',
   t.ok(await isThere(), 'before it is cut off')
   upload.destroy(new Error('cut off'))
   await endOf(upload)
-  t.match(await resumeAll(dir, clientOf(t, sandbox)), [{ bytes: size, error: undefined }])
+  t.match(await resumeAll(dir, clientFor(t, sandbox)), [{ bytes: size, error: undefined }])
   t.equal(await hashOf(asset), sha256(finished(wav.subarray(0, size))))
 })
 

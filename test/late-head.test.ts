@@ -1,11 +1,9 @@
 /**
  * Part 1 that goes last, through the public API.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import {
   FrameioClient,
   finishWav,
@@ -14,10 +12,13 @@ import {
   type RealtimeUploadOptions,
   uploadFrom,
 } from '../lib/index.ts'
-import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
 import {
   bytes,
+  clientFor,
   endOf,
+  folderFor,
+  hashOf,
+  lastTwo,
   optionsFor,
   QUICK,
   SMALL,
@@ -27,43 +28,6 @@ import {
   targetIn,
   until,
 } from './support/sandboxes.ts'
-
-interface Teardown {
-  teardown(fn: () => unknown): void
-}
-
-/** The last two parts of the last registration that was answered. */
-const lastTwo = (sandbox: Sandbox, { id }: SandboxAsset) =>
-  sandbox.requests
-    .findLast(
-      ({ operation, status, assetId }) =>
-        operation === 'register' && status === 200 && assetId === id,
-    )
-    ?.partNumbers.slice(-2)
-
-/** What Frame.io has, once it is put together. */
-const hashOf = async (asset: SandboxAsset): Promise<string | undefined> => {
-  await asset.whenUploaded()
-  return asset.sha256
-}
-
-const folderFor = async (t: Teardown): Promise<string> => {
-  const dir = await mkdtemp(join(tmpdir(), 'late-head-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true }))
-  return dir
-}
-
-const clientOf = (t: Teardown, sandbox: Sandbox, options: object = {}): FrameioClient => {
-  const client = new FrameioClient({
-    token: sandbox.token,
-    baseUrl: sandbox.url,
-    retry: QUICK,
-    ...{ [LIMITS_DOOR]: SMALL },
-    ...options,
-  })
-  t.teardown(() => client.close())
-  return client
-}
 
 /** Bytes of a block of memory: a part of 1,000 takes two. */
 const SMALL_BLOCK = 512
@@ -187,7 +151,7 @@ t.test('three parts may be held: one is filled while one is sent', async t => {
 
 t.test('an upload that is destroyed gives back the memory of its head', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
-  const client = clientOf(t, sandbox, { memoryLimit: 6 * SMALL_BLOCK })
+  const client = clientFor(t, sandbox, { memoryLimit: 6 * SMALL_BLOCK })
   const { upload, seen } = smallUpload(sandbox, { client, lateHead: true })
   upload.write(bytes(2_500))
   await until(() => seen.part.length === 1)
@@ -203,7 +167,7 @@ t.test('an upload that is destroyed gives back the memory of its head', async t 
 
 t.test('uploads that share the least memory go on side by side, and give it back', async t => {
   const sandbox = await sandboxFor(t, {}, SMALL)
-  const client = clientOf(t, sandbox, { memoryLimit: 1 })
+  const client = clientFor(t, sandbox, { memoryLimit: 1 })
   const all = Array.from({ length: 5 }, () => {
     const data = bytes(9_500)
     const { upload, asset } = smallUpload(sandbox, { client, lateHead: mark })

@@ -4,7 +4,6 @@
 import {
   cp,
   mkdir,
-  mkdtemp,
   readdir,
   readFile,
   rm,
@@ -13,23 +12,19 @@ import {
   unlink,
   writeFile,
 } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
-import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
 import {
-  FrameioClient,
-  type FrameioClientOptions,
   type Resumed,
   type ResumedUpload,
   type ResumeOptions,
   resumeUploads,
 } from '../lib/index.ts'
-import type { Sandbox } from '../lib/sandbox/index.ts'
 import {
   bytes,
+  clientFor,
   endOf,
-  QUICK,
+  folderFor,
   SMALL,
   sandboxFor,
   sha256,
@@ -43,33 +38,11 @@ interface Teardown {
   teardown(fn: () => unknown): void
 }
 
-const folderFor = async (t: Teardown): Promise<string> => {
-  const dir = await mkdtemp(join(tmpdir(), 'spool-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true }))
-  return dir
-}
-
 /** A spool of a folder of its own, without a reserve of the disk. */
 const setUp = async (t: Teardown) => {
   const sandbox = await sandboxFor(t, {}, SMALL)
   const dir = await folderFor(t)
   return { sandbox, dir, spool: { dir, keepFree: 0, syncEvery: 20 } }
-}
-
-const clientOf = (
-  t: Teardown,
-  sandbox: Sandbox,
-  options: Partial<FrameioClientOptions> = {},
-): FrameioClient => {
-  const client = new FrameioClient({
-    token: sandbox.token,
-    baseUrl: sandbox.url,
-    retry: QUICK,
-    ...options,
-    ...{ [LIMITS_DOOR]: SMALL },
-  })
-  t.teardown(() => client.close())
-  return client
 }
 
 const resumeAll = async (options: ResumeOptions): Promise<Resumed[]> => {
@@ -97,7 +70,13 @@ const cutOff = async (t: Teardown, size: number) => {
   upload.destroy(new Error('cut off'))
   await endOf(upload)
   sandbox.faults.clear()
-  return { ...ground, asset, data, client: clientOf(t, sandbox), folder: join(spool.dir, asset.id) }
+  return {
+    ...ground,
+    asset,
+    data,
+    client: clientFor(t, sandbox),
+    folder: join(spool.dir, asset.id),
+  }
 }
 
 t.test('an upload with a spool is whole, and leaves nothing behind', async t => {
@@ -209,7 +188,7 @@ t.test('a last part that others once followed is no final one, where they are lo
   upload.destroy()
   await endOf(upload)
   sandbox.faults.clear()
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   for (const attempt of ['first', 'second']) {
     const [one] = await resumeAll({ dir: killed, client })
     t.match(
@@ -243,7 +222,7 @@ t.test(
       await asset.whenUploaded()
       sandbox.faults.clear()
       sandbox.faults.add({ on: 'register', times: Infinity, do: { status: 400 } })
-      const client = clientOf(t, sandbox, { device })
+      const client = clientFor(t, sandbox, { device })
       const [one] = await resumeAll({ dir, client })
       if (!device) {
         t.match(one, { assetId: asset.id, bytes: 3_500, parts: 4 })
@@ -388,14 +367,14 @@ t.test('an upload of which no byte came is no upload', async t => {
   const assetId = 'a1b2c3d4-0000-4000-8000-00000000000f'
   await mkdir(join(dir, assetId))
   await writeFile(join(dir, assetId, 'lock'), '')
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   t.strictSame(await resumeAll({ dir, client }), [{ assetId, bytes: 0, parts: 0 }])
   t.strictSame(await readdir(dir), [])
 })
 
 t.test('what other programs have under the names of a spool is left alone', async t => {
   const { sandbox, dir } = await setUp(t)
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   const theirs = [
     ['apt', 'lock', ''],
     ['postbox', 'lock', '{"pid":1}'],
@@ -421,7 +400,7 @@ t.test('an asset may be called otherwise than Frame.io calls it: its journal tel
   await until(() => upload.progress.bytesDurable === 10)
   upload.destroy(new Error('cut off'))
   await endOf(upload)
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   t.match(await resumeAll({ dir, client }), [{ assetId: 'of-a-test', error: Error }])
 })
 
@@ -429,7 +408,7 @@ t.test(
   'an empty folder is an upload that was cut off at once, if it is called like one',
   async t => {
     const { sandbox, dir, spool } = await setUp(t)
-    const client = clientOf(t, sandbox)
+    const client = clientFor(t, sandbox)
     const { id: assetId } = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
     const others = ['lost+found', 'movies', assetId.slice(1)]
     for (const name of [...others, assetId]) await mkdir(join(dir, name))
@@ -514,7 +493,7 @@ t.test('fragments that memory could not hold are called that, and keep a new tak
   await endOf(upload)
   const before = await readdir(folder)
   t.ok(before.includes('00009.part'))
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   const message = new RegExp(`${folder} holds fragments .*nothing of it can be finished.*by hand`)
   const incomplete = { code: 'ERR_SPOOL_INCOMPLETE', message, path: folder }
   t.match(await resumeAll({ dir, client }), [{ assetId: asset.id, error: incomplete }])
@@ -557,7 +536,7 @@ t.test('two cannot work on one spool', async t => {
   const first = smallUpload(sandbox, { spool })
   first.upload.write(bytes(1_500))
   await until(() => first.upload.progress.bytesDurable === 1_500)
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   const message = new RegExp(`process ${process.pid} `)
   t.match(await resumeAll({ dir, client }), [{ error: { code: 'ERR_SPOOL_IN_USE', message } }])
   const second = smallUpload(sandbox, { spool, assetId: first.asset.id })
@@ -589,7 +568,7 @@ t.test('nothing secret is on the disk, and nobody else can read it', async t => 
 t.test('a spool goes to no other Frame.io than the one it began with', async t => {
   const { asset, dir } = await cutOff(t, 1_500)
   const other = await sandboxFor(t, {}, SMALL)
-  const [one] = await resumeAll({ dir, client: clientOf(t, other) })
+  const [one] = await resumeAll({ dir, client: clientFor(t, other) })
   t.match(one, { assetId: asset.id, error: { code: 'ERR_INVALID_OPTION', option: 'client' } })
   t.equal(other.requests.length, 0)
 })
@@ -606,7 +585,7 @@ t.test(
     t.match(seen.warning, [{ code: 'UPLOAD_FAILED' }])
     upload.end(data.subarray(4_000))
     t.match(await endOf(upload), { code: 'ERR_ASSET_NOT_FOUND', message: /resumeUploads/ })
-    t.match(await resumeAll({ dir, client: clientOf(t, sandbox) }), [{ bytes: 9_000 }])
+    t.match(await resumeAll({ dir, client: clientFor(t, sandbox) }), [{ bytes: 9_000 }])
     await asset.whenUploaded()
     t.equal(asset.sha256, sha256(data))
   },
@@ -625,7 +604,7 @@ t.test('an upload that failed lets go of its source when the disk is full', asyn
 
 t.test('a client that is closed ends its uploads, with or without a spool', async t => {
   const { sandbox, spool } = await setUp(t)
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   const { upload, seen } = smallUpload(sandbox, { client, spool })
   upload.write(bytes(2_500))
   await until(() => upload.progress.bytesDurable === 2_500, 'all to be durable')
@@ -727,7 +706,7 @@ t.test('a folder that cannot be one is told by the name of its option', async t 
     upload.end(bytes(10))
     t.match(await endOf(upload), { code: 'ERR_INVALID_OPTION', option: 'spool.dir' }, bad)
   }
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   const [failure] = await Promise.allSettled([resumeAll({ dir: file, client })])
   t.match(failure, { reason: { code: 'ERR_INVALID_OPTION', option: 'dir' } })
 })
@@ -757,7 +736,7 @@ t.test('bad options are told by name', async t => {
   for (const [spool, option] of rows) {
     t.throws(() => smallUpload(sandbox, { spool } as never), { code: 'ERR_INVALID_OPTION', option })
   }
-  const client = clientOf(t, sandbox)
+  const client = clientFor(t, sandbox)
   for (const [options, option] of [
     [{ client }, 'dir'],
     [{ dir: 'x' }, 'client'],

@@ -2,10 +2,19 @@
  * A sandbox for a test, uploads into it, and sources of bytes to upload.
  */
 import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import { LIMITS_DOOR, type Limits } from '../../lib/frameio/protocol.ts'
-import { type EventMap, RealtimeUpload, type RealtimeUploadOptions } from '../../lib/index.ts'
+import {
+  type EventMap,
+  FrameioClient,
+  type FrameioClientOptions,
+  RealtimeUpload,
+  type RealtimeUploadOptions,
+} from '../../lib/index.ts'
 import {
   type Sandbox,
   type SandboxAsset,
@@ -108,6 +117,40 @@ export const endOf = async (upload: RealtimeUpload): Promise<Error | undefined> 
   if (!upload.closed) await new Promise<void>(resolve => upload.once('close', resolve))
   return error
 }
+
+/** A client of a sandbox, with small parts and quick retries, that is closed with the test. */
+export const clientFor = (
+  t: Teardown,
+  { token, url: baseUrl }: Sandbox,
+  options: Partial<FrameioClientOptions> = {},
+): FrameioClient => {
+  const limits = { [LIMITS_DOOR]: SMALL }
+  const client = new FrameioClient({ token, baseUrl, retry: QUICK, ...options, ...limits })
+  t.teardown(() => client.close())
+  return client
+}
+
+/** A folder that is removed with the test. */
+export const folderFor = async (t: Teardown): Promise<string> => {
+  const dir = await mkdtemp(join(tmpdir(), 'frameio-test-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  return dir
+}
+
+/** What Frame.io has, once it is put together. */
+export const hashOf = async (asset: SandboxAsset): Promise<string | undefined> => {
+  await asset.whenUploaded()
+  return asset.sha256
+}
+
+/** The last two parts of the last registration of an asset that was answered. */
+export const lastTwo = (sandbox: Sandbox, { id }: SandboxAsset) =>
+  sandbox.requests
+    .findLast(
+      ({ operation, status, assetId }) =>
+        operation === 'register' && status === 200 && assetId === id,
+    )
+    ?.partNumbers.slice(-2)
 
 export const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 
