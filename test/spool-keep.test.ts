@@ -366,6 +366,43 @@ t.test('a part that is stored while it is written is not written as what others 
   t.end()
 })
 
+t.test(
+  'what lacks a part has its length before its name, and nothing is written to it later',
+  async t => {
+    const disk = new LyingDisk()
+    const kept = new Kept({ folder: FOLDER, disk, name: 'a', keepFree: 0, memoryLimit: 5_000 })
+    const memory = new BlockAccount(new BlockPool(5_000, 512))
+    const owner = { onPushed() {} } as unknown as PartOwner
+    kept.begin(1_000)
+    const part = new SpoolPart({
+      n: 1,
+      size: 1_000,
+      path: partFile(FOLDER, 1),
+      disk,
+      memory,
+      owner,
+    })
+    part.push(bytes(1_000), 0, 1_000)
+    t.ok(kept.wants(part))
+    const path = `${FOLDER}/a.incomplete`
+    t.strictSame(await kept.conclude(1_000), { path, missing: [{ from: 0, to: 1_000 }] })
+    const named = disk.calls.findIndex(({ t }) => t === 'rename') + 1
+    // A name may be durable before the call that makes it so.
+    let isName = true
+    const left = disk.crash(named, 'torn at 512', () => {
+      const fate = isName ? 0 : 0.9
+      isName = false
+      return fate
+    })
+    t.strictSame(
+      [...left].map(([name, { length }]) => ({ name, length })),
+      [{ name: path, length: 1_000 }],
+    )
+    t.equal(await kept.catchUp(), undefined)
+    t.strictSame([...disk.files.keys()], [path])
+  },
+)
+
 t.test('what stands behind a gap is set aside, and never taken for what follows', async t => {
   const data = Buffer.alloc(3_000, 7) // The same everywhere: its place alone tells what is what.
   const marks = (n: number, ...ats: number[]): Entry[] =>

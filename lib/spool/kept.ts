@@ -145,12 +145,18 @@ export class Kept {
     const lacking = Array.from({ length: this.#count }, (_, index) => index + 1).filter(
       n => !this.#there.has(n),
     )
+    // One that is written from now on would begin another file.
+    this.#dropLate()
     return conclude({ disk, folder, name, take: this.take, lacking }, total)
   }
 
   async close(): Promise<void> {
-    for (const part of this.#late.splice(0)) part.drop()
+    this.#dropLate()
     await this.take.close()
+  }
+
+  #dropLate(): void {
+    for (const part of this.#late.splice(0)) part.drop()
   }
 }
 
@@ -206,7 +212,11 @@ const conclude = async (
     return undefined
   }
   await take.cut(total)
-  if (isWhole) await take.sync() // What it lacks may be for the want of a sync, which is not repeated.
+  // Its length, too, is durable before its name: whoever is killed now finds that, and looks no further.
+  // Where it lacks bytes for the want of a sync, which is not repeated, that is told already.
+  await take.sync().catch(error => {
+    if (isWhole) throw error
+  })
   await take.close()
   const path = `${folder}/${names.includes(wanted) ? freeName(names, wanted) : wanted}`
   await disk.rename(take.path, path)
