@@ -9,9 +9,10 @@ import { crc32 } from 'node:zlib'
 import type { Lock } from '../lock.ts'
 import { type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, markOverflow, partFile, refuseUsed, removeFolder } from './folder.ts'
+import { LOOK_AGAIN } from './fullness.ts'
 import type { Filling, UploadSpool } from './home.ts'
 import type { Opening } from './journal.ts'
-import { LOOK_AGAIN, type SpoolOptions } from './spool.ts'
+import type { SpoolOptions } from './spool.ts'
 import { type PartOwner, SpoolPart } from './spool-part.ts'
 
 export class Overflow implements PartOwner, UploadSpool {

@@ -21,11 +21,13 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Lock } from '../lock.ts'
-import { type Disk, type DiskFile, isFull } from './disk.ts'
+import { type Disk, isFull } from './disk.ts'
 import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
+import { Fullness } from './fullness.ts'
 import type { BlockMemory, Filling, KeptFile, MendKept, UploadSpool } from './home.ts'
 import { type Entry, Journal, type Opening, opening, type SourceFile } from './journal.ts'
 import { freeName, Kept } from './kept.ts'
+import { closeFile, lookAt, markOf, syncAll } from './look-at.ts'
 import { Spares } from './spares.ts'
 import { type PartOwner, SpoolPart } from './spool-part.ts'
 
@@ -57,8 +59,6 @@ export interface SpoolOptions extends SpoolSettings {
 const AT_ONCE = 4
 /** Kept on the disk for the last lines of the journal, in bytes. */
 const RESERVE = 2 ** 20
-/** How long a full disk is left alone, in ms. */
-export const LOOK_AGAIN = 1_000
 
 export class Spool implements PartOwner, UploadSpool {
   readonly isDurable = true
@@ -85,19 +85,13 @@ export class Spool implements PartOwner, UploadSpool {
   #keeping: Promise<KeptFile | undefined> | undefined
   #isUnkept = false
   #failure: Error | undefined
-  /** The disk took no more, since when, and whether that was said since it last did. */
-  #isFull = false
-  #fullSince = 0
-  #isTold = false
-  #isSlow = false
+  readonly #fullness: Fullness
   /** Bytes in files. */
   #onDisk = 0
   #pumping: Promise<void> | undefined
   #passing: Promise<void> | undefined
   #isDue = false
   #timer: NodeJS.Timeout | undefined
-  /** Until the disk is asked again whether it takes more. */
-  #looking: NodeJS.Timeout | undefined
   #writes: Promise<unknown> = Promise.resolve()
   #whenFinal: () => void = () => {}
   /** Parts that go from memory, for the disk failed. Never rejects. */
@@ -105,7 +99,16 @@ export class Spool implements PartOwner, UploadSpool {
 
   constructor(options: SpoolOptions) {
     this.#options = options
-    this.#spares = new Spares(options.memoryLimit, () => this.#parts)
+    const filling = () => this.#parts
+    this.#spares = new Spares(options.memoryLimit, filling)
+    this.#fullness = new Fullness({
+      ...options,
+      filling,
+      inMemory: this.#inMemory,
+      isMoving: () => this.#spares.isMoving,
+      isHeadLate: () => this.#isHeadLate,
+      due: () => this.#due(),
+    })
     options.memory.onShort(() => {
       if (!this.#kept?.giveSpare()) this.#spares.collect()
     })
@@ -123,7 +126,7 @@ export class Spool implements PartOwner, UploadSpool {
 
   /** Did the disk take no more when it was last asked? */
   get isFull(): boolean {
-    return this.#isFull
+    return this.#fullness.isFull
   }
 
   /** Bytes on the disk. */
@@ -174,7 +177,7 @@ export class Spool implements PartOwner, UploadSpool {
       memory,
       owner: this,
     })
-    part.skips = this.#failure !== undefined || this.#skipsNow(size)
+    part.skips = this.#failure !== undefined || this.#fullness.skips(size)
     this.#parts.push(part)
     return part
   }
@@ -210,7 +213,7 @@ export class Spool implements PartOwner, UploadSpool {
     if (this.#failure) return
     const { memory, memoryLimit, syncEvery } = this.#options
     if (part.filled - part.written >= memory.blockSize) this.#pump()
-    if (this.#waiting() >= memoryLimit / 4) this.#due()
+    if (this.#fullness.waiting >= memoryLimit / 4) this.#due()
     else this.#timer ??= setTimeout(() => this.#due(), syncEvery)
   }
 
@@ -223,10 +226,7 @@ export class Spool implements PartOwner, UploadSpool {
   }
 
   onNoRoom(): void {
-    if (this.#failure) return
-    if (this.#isFull || this.#spares.isMoving) this.#lookLater()
-    else this.#offerAgain()
-    this.#due()
+    if (!this.#failure) this.#fullness.onNoMemory()
   }
 
   onCut(): void {
@@ -276,8 +276,8 @@ export class Spool implements PartOwner, UploadSpool {
     await this.#keeping?.catch(() => {})
     if (!this.#failure && this.#journal) {
       // Holds 6: what skipped the disk has no other home any more.
-      for (const part of [...this.#inMemory, ...this.#parts]) part.skips = false
-      this.#isFull = false
+      this.#fullness.offerAgain()
+      this.#fullness.madeRoom()
       this.#due()
     }
     try {
@@ -357,7 +357,7 @@ export class Spool implements PartOwner, UploadSpool {
       part.crc = chunks.reduce((crc, chunk) => crc32(chunk, crc), part.crc)
       part.written = to
       this.#onDisk += to - at
-      this.#isTold = false
+      this.#fullness.took()
       this.#journal?.add(markOf(part))
       await this.#journal?.write()
     })
@@ -449,66 +449,14 @@ export class Spool implements PartOwner, UploadSpool {
       if (part.written > 0) await this.#disk.remove(part.path)
       this.#onDisk -= part.written
     }
-    if (parts.length > 0) this.#isFull = false
+    if (parts.length > 0) this.#fullness.madeRoom()
   }
 
   // ── Where the disk does not take more ──────────────────────────────────────────────────────────
 
-  /** What waits for the disk, in bytes. */
-  #waiting(): number {
-    return this.#parts.reduce(
-      (sum, part) => (part.skips ? sum : sum + part.filled - part.synced),
-      0,
-    )
-  }
-
-  /** A disk that is slower than source and network would hold both. */
-  #skipsNow(size: number): boolean {
-    if (this.#isFull && performance.now() - this.#fullSince < LOOK_AGAIN) return true
-    this.#isFull = false
-    const most = Math.max(this.#options.memoryLimit / 2, 2 * size)
-    if (!this.#spares.isMoving || this.#waiting() <= most) return false
-    if (!this.#isSlow) this.#options.onWarning('SPOOL_TOO_SLOW', undefined)
-    this.#isSlow = true
-    return true
-  }
-
-  /** In an outage only the disk can make room: what skipped it is offered to it again. */
-  #offerAgain(): void {
-    for (const part of [...this.#inMemory, ...this.#parts]) part.skips = false
-    this.#isSlow = false
-  }
-
-  /** While all others go up, a head that goes last would stay in memory alone, and nobody could resume. */
-  #offerHead(): void {
-    if (!this.#isHeadLate) return
-    for (const part of this.#inMemory) if (part.n === 1) part.skips = false
-  }
-
-  /** Others may make room on the disk, and the network may stop: whoever is held does not ask again. */
-  #lookLater(): void {
-    this.#looking ??= setTimeout(() => {
-      this.#looking = undefined
-      this.#isFull = false
-      if (!this.#spares.isMoving) this.#offerAgain()
-      else if (this.#inMemory.size > 0) {
-        this.#offerHead()
-        this.#lookLater()
-      }
-      this.#due()
-    }, LOOK_AGAIN)
-  }
-
   #full(part: SpoolPart, cause: Error | undefined): void {
-    part.skips = true
-    for (const other of this.#parts) if (other.n > part.n && other.written === 0) other.skips = true
-    if (this.#failure) return
-    if (!this.#isTold) this.#options.onWarning('SPOOL_FULL', cause)
-    this.#isTold = true
-    this.#isFull = true
-    this.#fullSince = performance.now()
-    this.#lookLater()
-    this.#due()
+    if (this.#failure) this.#fullness.skip(part)
+    else this.#fullness.full(part, cause)
   }
 
   /** Goes on as without a spool, with what is on the disk where that is needed. Holds 5. */
@@ -516,7 +464,7 @@ export class Spool implements PartOwner, UploadSpool {
     if (this.#failure) return
     this.#failure = error
     clearTimeout(this.#timer)
-    clearTimeout(this.#looking)
+    this.#fullness.close()
     for (const part of this.#parts) part.skips ||= !part.isWhole
     this.#options.onWarning('SPOOL_FAILED', error)
     this.#kept?.giveUp()
@@ -543,7 +491,7 @@ export class Spool implements PartOwner, UploadSpool {
     while (this.#passing || this.#pumping) await Promise.all([this.#passing, this.#pumping])
     await this.#letting
     clearTimeout(this.#timer)
-    clearTimeout(this.#looking)
+    this.#fullness.close()
   }
 
   async #closeFiles(): Promise<void> {
@@ -559,38 +507,3 @@ export class Spool implements PartOwner, UploadSpool {
 }
 
 const asItIs = async () => {}
-
-/** Two at a time. */
-const syncAll = async (files: readonly DiskFile[]): Promise<void> => {
-  const left = [...files]
-  const hand = async () => {
-    for (let file = left.shift(); file; file = left.shift()) await file.sync()
-  }
-  const ended = await Promise.allSettled([hand(), hand()])
-  for (const { status, reason } of ended as PromiseRejectedResult[]) {
-    if (status === 'rejected') throw reason
-  }
-}
-
-const closeFile = async (part: SpoolPart): Promise<void> => {
-  await part.file?.close()
-  part.file = undefined
-}
-
-const markOf = ({ n, size, written: at, crc }: SpoolPart): Extract<Entry, { t: 'mark' }> => ({
-  t: 'mark',
-  n,
-  at,
-  crc,
-  whole: at === size || undefined,
-})
-
-/** What the next sync makes of a part: how far it is durable then, and what the journal says of it. */
-const lookAt = (part: SpoolPart): { part: SpoolPart; at: number; entry: Entry | undefined } => {
-  const { n, isCut, filled: size, written: at, crc } = part
-  const isWhole = isCut && at === size
-  if (isWhole) return { part, at, entry: part.isWhole ? undefined : { t: 'part', n, size, crc } }
-  if (isCut && part.skips)
-    return { part, at, entry: part.isToldOf ? undefined : { t: 'mem', n, size } }
-  return { part, at, entry: at > part.synced ? { ...markOf(part), synced: true } : undefined }
-}
