@@ -57,6 +57,7 @@ const WRITER = `
   const file = openSync(process.argv[1], 'w')
   let at = 0
   const all = require('node:crypto').randomBytes(${24 * MiB})
+  all[all.length - 1] = 1 // Of a file that grows a zero at the end does not count.
   const timer = setInterval(() => {
     at += writeSync(file, all, at, ${MiB}, at)
     if (at === all.length) clearInterval(timer)
@@ -180,6 +181,21 @@ t.test('a file that its writer did not finish is uploaded, and told of: 3', asyn
   await asset.whenUploaded()
   t.equal(asset.sha256, sha256(await readFile(file)))
   t.match(await follow('--idle', '1s', '--quiet').ended, { code: 3, stderr: /a longer --idle/ })
+})
+
+t.test('a resume of a file that its writer did not finish says so as well: 3', async t => {
+  const { env, base, dir, file, follow } = await setUp(t, 'boom.wav')
+  const spool = join(dir, 'spool')
+  const head = Buffer.from('RIFF\xff\xff\xff\xffWAVEfmt ', 'latin1')
+  await writeFile(file, Buffer.concat([head, bytes(9_000)]))
+  const first = follow('--json', '--spool', spool)
+  await hasSeen(first, head.length + 9_000)
+  first.child.kill('SIGQUIT')
+  t.equal((await first.ended).code, 130)
+  const resumed = await run(['--resume', spool, '--idle', '1s', '--json', ...base], { env })
+  t.match(JSON.parse(resumed.stdout), { bytes: head.length + 9_000, isUnfinished: true })
+  t.match(resumed.stderr, /"code":"SOURCE_UNFINISHED"/)
+  t.equal(resumed.code, 3)
 })
 
 t.test('a file that is not there yet is waited for', async t => {

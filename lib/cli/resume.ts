@@ -19,7 +19,7 @@ import { UsageError } from './usage.ts'
 import { Waiting } from './waiting.ts'
 
 /** How it ended. One take that cannot be finished does not keep the next from being tried. */
-export type ResumeEnd = 'done' | 'failed' | 'aborted'
+export type ResumeEnd = 'done' | 'failed' | 'producerFailed' | 'aborted'
 
 /** @throws {UsageError} */
 export const resumeTakes = async (settings: ResumeSettings): Promise<ResumeEnd> => {
@@ -110,6 +110,7 @@ const finish = async (
       }
       const isTold = 'error' in one || (await output.tell(one, lineFor(one)))
       if ('error' in one || !isTold) end = 'failed'
+      else if (one.isUnfinished && end === 'done') end = 'producerFailed'
     }
     if (!signal.aborted) return end
     display.say('aborted', `aborted; what is not done stays in ${dir}`, {}, 'bad')

@@ -28,7 +28,7 @@ export interface FollowOnSettings extends GoOnSettings {
 export const followOn = (
   followed: Followed,
   settings: FollowOnSettings,
-): Promise<{ readonly bytes: number; readonly parts: number }> => {
+): Promise<Pick<Whole, 'bytes' | 'parts'> & { readonly isUnfinished?: boolean }> => {
   const { opening, stored, source, final } = followed
   const { assetId } = opening
   let follower: Follower | undefined
@@ -58,7 +58,7 @@ export const followOn = (
       await transfer.allStored()
       await follower.confirm()
       await settings.onWhole?.({ ...whole, ...end, state: follower.settled })
-      return whole
+      return { ...whole, ...(end.isUnfinished && { isUnfinished: true }) }
     } finally {
       signal.removeEventListener('abort', close)
       await follower.close()

@@ -60,7 +60,12 @@ export interface ResumeOptions {
 }
 
 /** An upload that was resumed and is over; or that could not be. */
-export type Resumed = UploadResult | { readonly assetId: string; readonly error: Error }
+export type Resumed = ResumedResult | { readonly assetId: string; readonly error: Error }
+
+export interface ResumedResult extends UploadResult {
+  /** Of a file that was followed: it is over, and its head says that its writer did not finish it. */
+  readonly isUnfinished?: boolean
+}
 
 /**
  * Finishes every upload that a spool holds, one after the other. One that fails does not keep the next
@@ -203,13 +208,13 @@ const send = (unfinished: Unfinished, settings: Settings): Promise<void> => {
 export const resumeFollowed = async (
   followed: Followed,
   settings: FollowOnSettings,
-): Promise<UploadResult> => {
+): Promise<ResumedResult> => {
   let isOver = false
   try {
     const { opening, final, isDone } = followed
     checkClient(opening, settings.client)
     const { parts, total: bytes } = final ?? { parts: 0, total: 0 }
-    let whole = { bytes, parts }
+    let whole: Awaited<ReturnType<typeof followOn>> = { bytes, parts }
     if (!isDone) {
       whole = await followOn(followed, settings).catch(async error => {
         await isThereAlready(asCutOff(followed), settings.client, error)
