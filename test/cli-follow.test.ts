@@ -192,6 +192,7 @@ t.test('a resume of a file that its writer did not finish says so as well: 3', a
   await hasSeen(first, head.length + 9_000)
   first.child.kill('SIGQUIT')
   t.equal((await first.ended).code, 130)
+  t.match((await run(['--resume', spool, '--list'], { env })).stdout, / old {2}\S+boom\.wav\n$/)
   const resumed = await run(['--resume', spool, '--idle', '1s', '--json', ...base], { env })
   t.match(JSON.parse(resumed.stdout), { bytes: head.length + 9_000, isUnfinished: true })
   t.match(resumed.stderr, /"code":"SOURCE_UNFINISHED"/)

@@ -64,15 +64,19 @@ const factsOf = ({ opening, error, ...seen }: Unfinished) => ({
   error: error && messageOf(error),
 })
 
-const lineOf = ({ assetId, bytes, bytesStored, changedAt, lockedBy, error }: Unfinished): string =>
-  [
+const lineOf = (upload: Unfinished): string => {
+  const { assetId, opening, file, bytes, bytesStored, changedAt, lockedBy, error } = upload
+  const name = file ?? opening?.assetName
+  return [
     assetId,
     `${showSize(bytes)} here`,
     `${showSize(bytesStored)} stored`,
     `${showTime(Math.max(0, Date.now() - changedAt) / 1_000)} old`,
+    ...(name === undefined ? [] : [name]),
     ...(lockedBy === undefined ? [] : [`process ${lockedBy} is working on it`]),
     ...(error ? [messageOf(error)] : []),
   ].join('  ')
+}
 
 interface Surroundings {
   readonly secrets: Secrets

@@ -15,6 +15,8 @@ export interface Waiting {
   readonly folder: string
   /** Undefined where no byte came, or the journal cannot be read. */
   readonly opening: Opening | undefined
+  /** The file whose ranges its parts are, where one is followed. */
+  readonly file: string | undefined
   /** Bytes in part files. */
   readonly bytes: number
   /** Bytes that S3 has. */
@@ -55,9 +57,10 @@ const see = async (folder: string): Promise<Waiting> => {
     lockedBy,
   }
   try {
-    const { opening, stored } = recover({ folder, ...found }) ?? {}
-    return { ...seen, opening, bytesStored: stored?.bytes ?? 0, error: undefined }
+    const { opening, followed, stored } = recover({ folder, ...found }) ?? {}
+    const file = followed?.source.path
+    return { ...seen, opening, file, bytesStored: stored?.bytes ?? 0, error: undefined }
   } catch (error) {
-    return { ...seen, opening: undefined, bytesStored: 0, error: error as Error }
+    return { ...seen, opening: undefined, file: undefined, bytesStored: 0, error: error as Error }
   }
 }
