@@ -4,13 +4,14 @@
  */
 import { setMaxListeners } from 'node:events'
 import type { Dispatcher } from 'undici'
-import { type ErrorCode, type ErrorDetails, quote, RealtimeUploadError } from '../errors.ts'
+import { type ErrorDetails, quote, RealtimeUploadError } from '../errors.ts'
 import { type OwnAgent, openAgent } from '../net/agents.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { type Answer, exchange } from '../net/http.ts'
 import { Failure, Pulse, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
 import { judgeApiAnswer, neverSent, RULINGS, type Ruling } from '../net/rulings.ts'
 import { unlessAborted } from '../net/signals.ts'
+import type { Dialect } from './dialect.ts'
 import type { ConnectionOptions, ResolvedClientOptions } from './options.ts'
 import { Presence } from './presence.ts'
 import { parseJson, readFailure, urlOf } from './protocol.ts'
@@ -23,9 +24,13 @@ export interface ApiRequest<T> {
   readonly path: string
   readonly body?: object
   /** Makes sense of the answer's JSON, or throws. Absent: the answer has none. */
-  readonly read: ((body: unknown) => T) | undefined
+  readonly read: ((body: unknown, headers: Answer['headers']) => T) | undefined
   /** Whether it does no harm to carry the call out twice. */
   readonly idempotent: boolean
+  /** Undoes what a try may have done whose answer was lost: then another does no harm either. */
+  readonly undo?: () => Promise<void>
+  /** Which calls Frame.io counts together with this one, where it counts them by kind, as in V4. */
+  readonly kind?: string
   /** What is being done, as the beginning of an error message. */
   readonly what: string
   readonly details: ErrorDetails
@@ -36,19 +41,6 @@ export type CallContext = Pick<RetryContext, 'signal' | 'pulse' | 'isPatient' | 
 
 /** Bytes of an answer that are read. A hundred presigned URLs take some 200 KB. */
 const READ_AT_MOST = 4 * 2 ** 20
-
-/** What to do about a refusal. */
-const ADVICE: Partial<Record<ErrorCode, string>> = {
-  ERR_UNAUTHORIZED: 'pass a valid token, or a function that fetches a fresh one',
-  ERR_FORBIDDEN: 'the token lacks the right to do this',
-  ERR_ASSET_NOT_FOUND:
-    'check the id, and pass `device` exactly if the asset was made by a C2C device',
-  ERR_PLAN_LIMIT:
-    "the account's plan allows no more: delete what it need not hold, or change the plan",
-  ERR_CHANNEL_PAUSED:
-    "a person has paused the device or its channel: resume it in the project's C2C Connections; what was recorded meanwhile is not taken",
-  ERR_BAD_RESPONSE: "this answer is not Frame.io's: is a proxy or a captive portal on the way?",
-}
 
 /** Says that a device is there (Frame.io's C2C guide). */
 const HEARTBEAT: ApiRequest<void> = {
@@ -76,7 +68,7 @@ export class Api {
   readonly dispatcher: Dispatcher
   readonly #own: OwnAgent | undefined
   readonly #token: TokenSource
-  readonly #gate: RateGate
+  readonly #gates: Gates
   readonly #presence: Presence
   readonly #closing: AbortController
 
@@ -88,7 +80,8 @@ export class Api {
     this.dispatcher = given ?? (this.#own as OwnAgent).dispatcher
     const sameToken = lender && overrides.token === undefined
     this.#token = sameToken ? lender.#token : new TokenSource(options.token)
-    this.#gate = sameToken && overrides.baseUrl === undefined ? lender.#gate : new RateGate()
+    this.#gates =
+      sameToken && overrides.baseUrl === undefined ? lender.#gates : new Gates(options.dialect)
     this.#presence = sameToken ? lender.#presence : new Presence(options.presence)
     this.#closing = lender ? lender.#closing : new AbortController()
     setMaxListeners(0, this.#closing.signal)
@@ -127,16 +120,17 @@ export class Api {
 
   /** @throws {RealtimeUploadError} as the README's table says; the signal's reason when it aborts */
   call<T>(request: ApiRequest<T>, context: CallContext): Promise<T> {
+    const gate = this.#gates.of(request.kind)
     const attempt = async () => {
-      const { token, answer } = await this.#ask(request, context.signal)
+      const { token, answer } = await this.#ask(request, context.signal, gate)
       // Who was refused, or was not heard, has not been seen.
       if (answer.status < 400) this.#presence.heard()
       if (answer.status === 429) {
-        this.#gate.close(this.options.retry, readRetryAfter(answer.headers['retry-after']))
+        gate.close(this.options.retry, readRetryAfter(answer.headers['retry-after']))
       }
-      this.#gate.heed(readRateLimit(answer), this.options.retry)
+      gate.heed(readRateLimit(answer), this.options.retry)
       if (answer.status >= 200 && answer.status < 300) {
-        this.#gate.opened()
+        gate.opened()
         return this.#read(request, answer)
       }
       const failure = this.#refusal(request, answer, token)
@@ -144,15 +138,17 @@ export class Api {
       this.#token.refuse(token)
       throw this.#token.renewable ? failure : failure.asFatal()
     }
-    return withRetries(attempt, { ...context, retry: this.options.retry, gate: this.#gate })
+    const { undo } = request
+    const { retry } = this.options
+    return withRetries(attempt, { ...context, retry, gate, ...(undo && { undo }) })
   }
 
-  async #ask(request: ApiRequest<unknown>, signal: AbortSignal) {
+  async #ask(request: ApiRequest<unknown>, signal: AbortSignal, gate: RateGate) {
     try {
       const token = await this.#askToken(request, signal)
       return { token, answer: await this.#exchange(request, signal, token) }
     } catch (error) {
-      this.#gate.missed()
+      gate.missed()
       throw error
     }
   }
@@ -183,8 +179,8 @@ export class Api {
     signal: AbortSignal,
     token: string,
   ): Promise<Answer> {
-    const { baseUrl, device, apiTimeout } = this.options
-    const { method, path, body, idempotent, what, details } = request
+    const { baseUrl, dialect, apiTimeout } = this.options
+    const { method, path, body, what, details } = request
     try {
       return await exchange({
         dispatcher: this.dispatcher,
@@ -194,8 +190,7 @@ export class Api {
           authorization: `Bearer ${token}`,
           accept: 'application/json',
           ...(body && { 'content-type': 'application/json' }),
-          // Demanded of C2C integrations on every call (Frame.io's C2C guide).
-          ...(device && { 'x-client-version': device.clientVersion }),
+          ...dialect.headers,
         },
         body: body ? JSON.stringify(body) : null,
         signal,
@@ -205,12 +200,13 @@ export class Api {
         details,
       })
     } catch (error) {
-      if (idempotent || !(error instanceof Failure) || neverSent(error.details.cause)) throw error
-      throw this.#ambiguous(error)
+      if (!(error instanceof Failure) || neverSent(error.details.cause)) throw error
+      throw this.#unlessSafe(request, error)
     }
   }
 
-  #read<T>({ read, what, details, idempotent }: ApiRequest<T>, { status, text }: Answer): T {
+  #read<T>(request: ApiRequest<T>, { status, headers, text }: Answer): T {
+    const { read, what, details } = request
     // A deletion has no answer to be read; a portal's page is none all the same.
     if (!read && !/^\s*</.test(text)) return undefined as T
     const body = parseJson(text)
@@ -219,11 +215,11 @@ export class Api {
         status,
         reason: 'its body is no JSON',
       })
-      throw idempotent ? failure : this.#ambiguous(failure)
+      throw this.#unlessSafe(request, failure)
     }
     if (!read) return undefined as T
     try {
-      return read(body)
+      return read(body, headers)
     } catch (error) {
       if (!(error instanceof RealtimeUploadError)) throw error
       throw new Failure(RULINGS.nonsense, `${what}: ${error.message}`, {
@@ -233,11 +229,8 @@ export class Api {
     }
   }
 
-  #refusal(
-    { what, details, idempotent }: ApiRequest<unknown>,
-    answer: Answer,
-    token: string,
-  ): Failure {
+  #refusal(request: ApiRequest<unknown>, answer: Answer, token: string): Failure {
+    const { what, details } = request
     const { status, headers, text } = answer
     const said = readFailure(parseJson(text))
     const reason = said === undefined ? undefined : quote(said, token)
@@ -250,8 +243,8 @@ export class Api {
       readRetryAfter(headers['retry-after']),
     )
     // A 429 was surely not carried out; of a 5xx nobody knows.
-    const safe = idempotent || ruling.verdict !== 'retry' || ruling.code === 'ERR_RATE_LIMITED'
-    return safe ? failure : this.#ambiguous(failure)
+    const refused = ruling.verdict !== 'retry' || ruling.code === 'ERR_RATE_LIMITED'
+    return refused ? failure : this.#unlessSafe(request, failure)
   }
 
   #failure(
@@ -261,15 +254,45 @@ export class Api {
     { status, reason }: { status: number; reason: string | undefined },
     retryAfter?: number,
   ): Failure {
-    const advice = ADVICE[ruling.code]
+    const { advice: known, afterServerError } = this.options.dialect
+    const advice = known[ruling.code]
     const message = `${what}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${advice ? `; ${advice}` : ''}`
-    return new Failure(ruling, message, { ...details, statusCode: status }, { retryAfter })
+    return new Failure(
+      ruling,
+      message,
+      { ...details, statusCode: status },
+      {
+        retryAfter,
+        waitAtLeast: status >= 500 ? afterServerError : 0,
+      },
+    )
   }
 
   /** A call that must not be made twice may have been carried out. */
-  #ambiguous(failure: Failure): Failure {
-    return failure.asFatal(
-      `${failure.message}; it may have been carried out all the same, so it was not tried again`,
-    )
+  #unlessSafe({ idempotent, undo }: ApiRequest<unknown>, failure: Failure): Failure {
+    if (idempotent) return failure
+    const message = `${failure.message}; it may have been carried out all the same`
+    return undo
+      ? failure.asAmbiguous(message)
+      : failure.asFatal(`${message}, so it was not tried again`)
+  }
+}
+
+/** A gate for each kind of calls that Frame.io counts by itself. */
+class Gates {
+  readonly #dialect: Dialect
+  readonly #gates = new Map<string, RateGate>()
+
+  constructor(dialect: Dialect) {
+    this.#dialect = dialect
+  }
+
+  of(kind = ''): RateGate {
+    const known = this.#gates.get(kind)
+    if (known) return known
+    const { afterRateLimit } = this.#dialect
+    const gate = new RateGate(this.#dialect.rateOf(kind), afterRateLimit)
+    this.#gates.set(kind, gate)
+    return gate
   }
 }

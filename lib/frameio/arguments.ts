@@ -146,6 +146,11 @@ const checkPart = (at: string, part: PartInfo, { maxParts, maxPartSize }: Limits
 /** @throws {RealtimeUploadError} */
 export const checkWait = (assetId: string, options: WaitOptions) => {
   checkId('assetId', assetId)
+  return checkWaitOptions(options)
+}
+
+/** @throws {RealtimeUploadError} */
+export const checkWaitOptions = (options: WaitOptions) => {
   object('options', options)
   refuseUnknown('', options, WAIT)
   const { timeout = 600_000, signal } = options

@@ -1,6 +1,6 @@
 /**
- * How tokens are asked for: forms to `/v2/auth`, which bear no token, and what is said there to a
- * device. One attempt; whoever asks decides whether there is another.
+ * How tokens are asked for: forms to `/v2/auth` or to Adobe's IMS, which bear no token, and what is said
+ * there to a device. One attempt; whoever asks decides whether there is another.
  */
 import type { Dispatcher } from 'undici'
 import { rule } from '../checks.ts'
@@ -20,7 +20,7 @@ export interface AuthClient {
 export interface AuthRequest {
   readonly dispatcher: Dispatcher
   /** Below the base URL. */
-  readonly path: `/v2/auth/${string}`
+  readonly path: `/v2/auth/${string}` | '/ims/token/v3'
   /** What is asked for. The client is added. */
   readonly form: Record<string, string>
   readonly headers?: Record<string, string>

@@ -1,12 +1,6 @@
 /**
  * The only file that speaks to Frame.io: which calls there are, and what they say.
  */
-import { setMaxListeners } from 'node:events'
-import { AbortError, RealtimeUploadError } from '../errors.ts'
-import { DEADLINE, withDeadline } from '../net/deadline.ts'
-import { sleep } from '../net/retry.ts'
-import { neverSent } from '../net/rulings.ts'
-import { followSignal } from '../net/signals.ts'
 import { Api, type CallContext } from './api.ts'
 import {
   type CreateAssetOptions,
@@ -17,6 +11,7 @@ import {
   type RegisterOptions,
   type WaitOptions,
 } from './arguments.ts'
+import { deleteBy } from './deletion.ts'
 import {
   type CallRetry,
   type ConnectionOptions,
@@ -30,12 +25,9 @@ import {
   readAsset,
   readUploadUrls,
 } from './protocol.ts'
+import { untilUploaded } from './until-uploaded.ts'
 
 export type { CreateAssetOptions, PartInfo, RegisterOptions, WaitOptions } from './arguments.ts'
-
-/** Waits between two looks at an asset, in ms: Frame.io allows five reads a second per user. */
-const FIRST_LOOK = 500
-const SLOWEST_LOOK = 5_000
 
 /**
  * How uploads reach the inside of a client, with what is given on them instead of its own. Not
@@ -120,26 +112,12 @@ export class FrameioClient {
    * the answer to a first try is lost, and the next finds no such asset, the first has deleted it.
    */
   async deleteAsset(assetId: string): Promise<void> {
-    let mayBeGone = false
-    const context = this.#context('deleteAsset', assetId)
-    const onRetry: CallContext['onRetry'] = retry => {
-      mayBeGone ||= mayBeDone(retry.error)
-      context.onRetry(retry)
-    }
     const request = {
-      method: 'DELETE',
       path: `/v2/assets/${checkId('assetId', assetId)}`,
-      read: undefined,
-      idempotent: true,
       what: `Deleting asset ${assetId} failed`,
       details: { assetId },
-    } as const
-    try {
-      await this.#api.call(request, { ...context, onRetry })
-    } catch (error) {
-      const isGone = error instanceof RealtimeUploadError && error.code === 'ERR_ASSET_NOT_FOUND'
-      if (!isGone || !mayBeGone) throw error
     }
+    await deleteBy(this.#api, request, this.#context('deleteAsset', assetId))
   }
 
   /**
@@ -149,40 +127,17 @@ export class FrameioClient {
    *   `AbortError` when the signal aborts
    */
   async waitUntilUploaded(assetId: string, options: WaitOptions = {}): Promise<Asset> {
-    const { timeout, signal } = checkWait(assetId, options)
-    const ending = new AbortController()
-    setMaxListeners(0, ending.signal)
-    const abort = (reason: unknown) => ending.abort(new AbortError(reason))
-    const unfollow = signal ? followSignal(signal, abort) : () => {}
-    if (signal?.aborted) abort(signal.reason)
-    const { closing } = this.#api
-    closing.addEventListener('abort', () => ending.abort(closing.reason), { signal: ending.signal })
-    if (closing.aborted) ending.abort(closing.reason)
-    try {
-      return await withDeadline(ending.signal, { allowed: () => timeout }, signal =>
-        this.#pollUntilUploaded(assetId, signal),
-      )
-    } catch (error) {
-      if (error !== DEADLINE) throw error
-      const message = `Frame.io has not completed asset ${assetId} within ${timeout} ms`
-      throw new RealtimeUploadError('ERR_TIMEOUT', message, { assetId })
-    } finally {
-      unfollow()
-      ending.abort()
-    }
-  }
-
-  async #pollUntilUploaded(assetId: string, signal: AbortSignal): Promise<Asset> {
-    for (let pause = FIRST_LOOK; ; pause = Math.min(pause * 1.5, SLOWEST_LOOK)) {
-      const context = { ...this.#context('waitUntilUploaded', assetId), signal }
-      const asset = await this.#getAsset(assetId, context)
-      if (asset.upload_completed_at) return asset
-      if (asset.upload_failed_at) {
-        const message = `Frame.io says that the upload of asset ${assetId} failed`
-        throw new RealtimeUploadError('ERR_UPLOAD_FAILED', message, { assetId })
-      }
-      await sleep(pause, signal)
-    }
+    const wait = checkWait(assetId, options)
+    return untilUploaded(this.#api.closing, wait, {
+      id: assetId,
+      what: 'asset',
+      look: async signal => {
+        const context = { ...this.#context('waitUntilUploaded', assetId), signal }
+        const asset = await this.#getAsset(assetId, context)
+        const { upload_completed_at: completed, upload_failed_at: failed } = asset
+        return { found: asset, state: completed ? 'uploaded' : failed ? 'failed' : 'open' }
+      },
+    })
   }
 
   /** Of a call that belongs to no upload. */
@@ -196,10 +151,6 @@ export class FrameioClient {
     await this.#api.close()
   }
 }
-
-/** May a try that failed so have been carried out? */
-const mayBeDone = ({ code, cause }: RealtimeUploadError): boolean =>
-  code === 'ERR_TIMEOUT' || code === 'ERR_SERVER' || (code === 'ERR_NETWORK' && !neverSent(cause))
 
 /** The registration that `FrameioClient` and uploads share. */
 export const registerParts = (

@@ -20,6 +20,7 @@ import {
 } from '../checks.ts'
 import { checkDispatcher } from '../net/http.ts'
 import { checkRetry, type Retry, type RetryOptions } from '../net/retry.ts'
+import { type Dialect, dialectOfV2 } from './dialect.ts'
 import { MEMORY_LIMIT } from './memory-limit.ts'
 import { type PresenceRules, presenceRulesOf } from './presence.ts'
 import { type Limits, limitsOf } from './protocol.ts'
@@ -124,6 +125,7 @@ export interface ResolvedClientOptions {
   readonly token: Token
   readonly baseUrl: URL
   readonly device: Required<{ [K in keyof Device]: string }> | undefined
+  readonly dialect: Dialect
   readonly dispatcher: Dispatcher | undefined
   readonly retry: RetryOptions
   readonly apiTimeout: number
@@ -183,14 +185,16 @@ export const resolveClientOptions = (
     ...base,
     ...given,
   }
-  const { device, dispatcher } = given
+  const { dispatcher } = given
+  const device = given.device === undefined ? base?.device : checkDevice(given.device)
   const url = checkBaseUrl(baseUrl)
   if (base && given.token === undefined) checkOrigin(url, base.baseUrl)
   take('onRetry', onRetry, aFunction)
   return {
     token: checkTokenOption(token),
     baseUrl: url,
-    device: device === undefined ? base?.device : checkDevice(device),
+    device,
+    dialect: dialectOfV2(device),
     dispatcher:
       dispatcher === undefined ? base?.dispatcher : checkDispatcher('dispatcher', dispatcher),
     retry: checkRetry(given.retry, base?.retry ?? DEFAULTS.retry),

@@ -150,13 +150,16 @@ export const readUploadUrls = (body: unknown, count: number, secure: boolean): s
   if (!Array.isArray(urls) || urls.length !== count) {
     throw nonsense(`upload_urls must be a list of ${count}, one for each part`, urls)
   }
+  return urls.map(url => readUploadUrl(url, secure))
+}
+
+/** One presigned URL. @throws {RealtimeUploadError} `ERR_BAD_RESPONSE` */
+export const readUploadUrl = (url: unknown, secure: boolean): string => {
   const allowed = secure ? /^https:$/ : /^https?:$/
-  for (const url of urls) {
-    if (typeof url !== 'string' || !URL.canParse(url) || !allowed.test(new URL(url).protocol)) {
-      throw nonsense(`upload_urls must be ${secure ? 'https' : 'http(s)'} URLs`, url)
-    }
+  if (typeof url !== 'string' || !URL.canParse(url) || !allowed.test(new URL(url).protocol)) {
+    throw nonsense(`upload_urls must be ${secure ? 'https' : 'http(s)'} URLs`, url)
   }
-  return urls
+  return url
 }
 
 /**
@@ -172,16 +175,18 @@ export const readAsset = (body: unknown): Asset => {
 }
 
 /**
- * What Frame.io says of a failure, in one line, or undefined where the body is neither of its two
- * shapes: then something else answered, such as a proxy or a captive portal.
+ * What Frame.io says of a failure, in one line, or undefined where the body is none of its shapes, V4's
+ * among them: then something else answered, such as a proxy or a captive portal.
  */
 export const readFailure = (body: unknown): string | undefined => {
   if (!isObject(body)) return undefined
   if (typeof body.error === 'string') return body.error
   if (!Array.isArray(body.errors)) return undefined
-  const details = body.errors
-    .filter(isObject)
-    .map(({ title, detail }) => [title, detail].filter(text => typeof text === 'string').join(': '))
+  const details = body.errors.filter(isObject).map(({ title, detail, source }) => {
+    const said = [title, detail].filter(text => typeof text === 'string').join(': ')
+    const pointer = isObject(source) ? source.pointer : undefined
+    return typeof pointer === 'string' ? `${said} (at ${pointer})` : said
+  })
   return [body.message, ...details].filter(text => typeof text === 'string' && text).join('; ')
 }
 

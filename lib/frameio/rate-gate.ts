@@ -61,6 +61,18 @@ export class RateGate implements Gate {
   #lastWord = 0
 
   #bucket: Bucket | undefined
+  readonly #firstWait: number
+
+  /**
+   * @param known the bucket as it is documented, until an answer tells more; absent: nothing is known
+   * @param firstWait the wait after a first refusal, in ms
+   */
+  constructor(known?: Omit<RateLimit, 'remaining'>, firstWait = FIRST_WAIT) {
+    this.#firstWait = firstWait
+    if (!known) return
+    this.#bucket = new Bucket(0)
+    this.#bucket.learn(performance.now(), known.limit, known.limit, known.limit / known.window)
+  }
 
   /**
    * Waits for this call's turn; says for how many ms. Of each call that passed, the gate wants to
@@ -103,7 +115,7 @@ export class RateGate implements Gate {
     this.#width = 1
     this.#wasRefused = true
     if (now >= this.#refusedUntil) {
-      const wait = FIRST_WAIT * 2 ** Math.min(this.#refusals++, 30)
+      const wait = this.#firstWait * 2 ** Math.min(this.#refusals++, 30)
       const jitter = 1 + Math.random() / 4
       this.hold(Math.min(retry.maxDelay, Math.max(wait * jitter, retryAfter)))
       this.#refusedUntil = this.#opensAt

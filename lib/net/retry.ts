@@ -28,6 +28,10 @@ export class Failure extends Error {
   readonly retryAfter: number | undefined
   /** Whether it is no reason to give up, however much of the budget is spent. */
   readonly isExcused: boolean
+  /** Least wait before another try, in ms, whatever the options say. */
+  readonly waitAtLeast: number
+  /** Whether the attempt may have been carried out, and must not be made again before that is undone. */
+  readonly isAmbiguous: boolean
 
   constructor(
     ruling: Ruling,
@@ -36,18 +40,32 @@ export class Failure extends Error {
     {
       retryAfter,
       isExcused = false,
-    }: { retryAfter?: number | undefined; isExcused?: boolean } = {},
+      waitAtLeast = 0,
+      isAmbiguous = false,
+    }: {
+      retryAfter?: number | undefined
+      isExcused?: boolean
+      waitAtLeast?: number
+      isAmbiguous?: boolean
+    } = {},
   ) {
     super(message)
     this.ruling = ruling
     this.details = details
     this.retryAfter = retryAfter
     this.isExcused = isExcused
+    this.waitAtLeast = waitAtLeast
+    this.isAmbiguous = isAmbiguous
   }
 
   /** The same, but no other try is to be made. */
   asFatal(message = this.message): Failure {
     return new Failure({ ...this.ruling, verdict: 'fatal' }, message, this.details)
+  }
+
+  /** The same, but what may have been carried out is to be undone before another try. */
+  asAmbiguous(message: string): Failure {
+    return new Failure(this.ruling, message, this.details, { ...this, isAmbiguous: true })
   }
 }
 
@@ -91,6 +109,8 @@ export interface RetryContext {
   readonly gate?: Gate
   /** Whether a failure now is no reason to give up, however long it lasts. Default: it is one. */
   readonly isPatient?: () => boolean
+  /** Undoes what an attempt may have done that was ambiguous. Done before the next. */
+  readonly undo?: () => Promise<void>
   /** Told before each wait. */
   readonly onRetry: (retry: Retry) => void
 }
@@ -106,24 +126,28 @@ const MIN_ATTEMPTS = 3
  */
 export const withRetries = async <T>(
   attempt: (number: number, hold: Hold) => Promise<T>,
-  { retry, signal, pulse, gate, isPatient, onRetry }: RetryContext,
+  { retry, signal, pulse, gate, isPatient, undo, onRetry }: RetryContext,
 ): Promise<T> => {
   const budget = new Budget(retry.giveUpAfter, pulse)
   const met = new Map<Ruling, number>()
   let last: Verdict | undefined
   let failures = 0
+  let mayBeDone = false
   for (let number = 1; ; number++) {
     let startedAt = performance.now()
     try {
       // Not behind the gate as well: it counts who passed, and hears of the attempt how that ended.
       signal.throwIfAborted()
+      if (mayBeDone && undo) await budget.hold(undo())
+      mayBeDone = false
       if (gate) await budget.hold(gate.pass(signal))
       startedAt = performance.now()
       return await attempt(number, budget.hold)
     } catch (failure) {
       if (signal.aborted) throw signal.reason
       if (!(failure instanceof Failure)) throw failure
-      const { ruling, isExcused } = failure
+      const { ruling, isExcused, waitAtLeast } = failure
+      mayBeDone = failure.isAmbiguous
       const { verdict, code, atMost = Number.POSITIVE_INFINITY } = ruling
       const times = (met.get(ruling) ?? 0) + 1
       for (const other of met.keys()) if (other.inARow) met.delete(other)
@@ -147,6 +171,7 @@ export const withRetries = async <T>(
         verdict === 'retry' || verdict === last ? Math.max(backoff(number, retry), asked) : 0
       // The last wait is cut to the budget, so that the end comes when it was promised.
       if (left > 0) delay = Math.min(delay, left)
+      delay = Math.max(delay, waitAtLeast)
       if (gated) delay = gate.close(retry, failure.retryAfter)
       last = verdict
       onRetry({
