@@ -34,9 +34,9 @@ t.test('nothing signed may change', async t => {
   t.match(await put(url, '1234', { 'content-type': 'video/MP4' }), mismatch)
   t.match(await put(url, '1234', { 'x-amz-acl': 'public-read' }), mismatch)
   t.match(await put(url.replace('127.0.0.1', 'localhost'), '1234'), mismatch)
+  t.match(await put(url, '1234', { 'content-type': undefined }), mismatch)
+  t.match(await put(url, '1234', { 'x-amz-acl': undefined }), mismatch)
   const denied = { status: 403, code: 'AccessDenied' }
-  t.match(await put(url, '1234', { 'content-type': undefined }), denied)
-  t.match(await put(url, '1234', { 'x-amz-acl': undefined }), denied)
   t.match(await put(url, '1234', { 'x-amz-meta-a': 'b' }), {
     ...denied,
     message: 'There were headers present in the request which were not signed',

@@ -15,6 +15,7 @@ import { LeakyBucket } from './rate-limit.ts'
 import { readBody } from './receive.ts'
 import { type Route, routeOf } from './routes.ts'
 import { type NewAsset, Refusal, readNewAsset, readObject, readRegistration } from './rules.ts'
+import { V4, type V4Account, v4Error } from './v4.ts'
 import { type Answer, serve } from './wire.ts'
 
 /** What the API works on. */
@@ -22,16 +23,18 @@ export interface Account {
   readonly credentials: Credentials
   readonly devices: Devices
   readonly parentId: string
+  readonly v4: V4Account
   readonly assets: Map<string, Asset>
   create(asset: NewAsset): Asset
 }
 
 export const startApi = async (
-  { rateLimit, latency, limits }: Settings,
+  { rateLimit, latency, limits, ...settings }: Settings,
   { log, faults }: { log: RequestLog; faults: FaultList },
   account: Account,
 ) => {
-  const bucket = new LeakyBucket(rateLimit)
+  const v2Bucket = new LeakyBucket(rateLimit)
+  const v4 = new V4(settings.v4, account.v4)
 
   const handle = async (exchange: Exchange) => {
     const { req, res, entry } = exchange
@@ -43,27 +46,38 @@ export const startApi = async (
     // What gets, or ends, a token bears none.
     const bearsNone = ['code', 'token', 'revoke'].includes(route.operation)
     const device = bearsNone ? undefined : account.devices.holderOf(req.headers.authorization)
-    const known =
-      bearsNone || device !== undefined || account.credentials.accepts(req.headers.authorization)
+    const known = bearsNone || device !== undefined || accepts(req, route)
+    const bucket = route.isV4 ? v4.bucketOf(route) : v2Bucket
     const room = !known || bearsNone || bucket.take()
     for (const [name, value] of Object.entries(bucket.headers())) res.setHeader(name, value)
 
+    const { errorOf, refuse } = route.isV4 ? V4_ERRORS : V2_ERRORS
     const fault = faults.due(entry)
     for (const stage of ['headers', 'during', 'body'] as const) {
       if (await interrupted(exchange, fault, stage, errorOf)) return
     }
     const reply = !known
-      ? json(401, { error: 'invalid_client' })
+      ? route.isV4
+        ? errorOf(401, undefined, 'the token is not accepted')
+        : json(401, { error: 'invalid_client' })
       : !room
         ? errorOf(429, undefined, 'Rate limit exceeded')
         : await carryOut(exchange, { route, text, device }).catch(refuse)
     await deliver(exchange, reply, fault, latency.api)
   }
 
+  const accepts = (req: IncomingMessage, { isV4 }: Route): boolean =>
+    isV4 ? v4.accepts(req) : account.credentials.accepts(req.headers.authorization)
+
   const carryOut = async (
     { req, entry }: Exchange,
     { route, text, device }: Call,
   ): Promise<Answer> => {
+    if (route.isV4) {
+      if (device) throw new Refusal(403, "a device's token has no right to do this")
+      if (route.operation === 'other') throw NOT_FOUND('route')
+      return v4.carryOut(req, route, () => read(req, text))
+    }
     if (route.device || ['code', 'revoke'].includes(route.operation)) demandVersion(req)
     // Its scopes are asset_create and offline: "write, but don't read".
     if (device && !route.device) throw new Refusal(403, "a device's token has no right to do this")
@@ -74,7 +88,11 @@ export const startApi = async (
       device?.admit(wanted)
       return json(200, describe(account.create(wanted)))
     }
-    if (route.operation === 'token') return json(200, tokensFor(req, readForm(req, text)))
+    if (route.operation === 'token') {
+      const form = readForm(req, text)
+      const isServer = req.url?.startsWith('/ims/')
+      return json(200, isServer ? account.credentials.serverToken(form) : tokensFor(req, form))
+    }
     if (route.operation === 'code') {
       const wantsLink = req.headers['x-client-platypus-enabled'] === 'true'
       return json(200, account.devices.code(readForm(req, text), wantsLink))
@@ -214,6 +232,16 @@ const longError = (
     errors: [{ code: status, detail, status, title }],
     message: title,
   })
+
+const V2_ERRORS = { errorOf, refuse }
+
+const V4_ERRORS: typeof V2_ERRORS = {
+  errorOf: (status, _code, detail = 'a fault of the sandbox') => v4Error(status, detail),
+  refuse: error =>
+    error instanceof Refusal
+      ? v4Error(error.status, error.message, error.title, error.pointer)
+      : v4Error(500, String(error)),
+}
 
 const json = (status: number, body: object): Answer => ({
   status,

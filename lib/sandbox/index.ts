@@ -14,4 +14,5 @@ export type {
   SandboxPart,
   SandboxRequest,
   SandboxStats,
+  SandboxV4,
 } from './types.ts'

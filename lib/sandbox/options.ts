@@ -13,9 +13,15 @@ export interface Settings {
   readonly rateLimit: { readonly limit: number; readonly window: number }
   readonly urlLifetime: number
   readonly tokenLifetime: number
+  readonly serverTokenLifetime: number
   readonly bodyTimeout: number
   readonly pairing: { readonly expiresIn: number; readonly interval: number }
   readonly presence: { readonly heartbeatEvery: number; readonly offlineAfter: number }
+  readonly v4: {
+    readonly sliceSize: number
+    /** Undefined: Frame.io's own. */
+    readonly rateLimit: { readonly limit: number; readonly window: number } | undefined
+  }
   readonly faults: readonly Fault[]
   readonly limits: Limits
 }
@@ -42,13 +48,7 @@ export const resolveOptions = (options: SandboxOptions): Settings => {
   ])
   check('options.bodyTimeout', bodyTimeout, rules.duration)
   check('options.faults', faults, ['a list', Array.isArray])
-  check('options.rateLimit', rateLimit, rules.object)
-  checkKeys('options.rateLimit', rateLimit, ['limit', 'window'])
-  check('options.rateLimit.limit', rateLimit.limit ?? null, rules.count)
-  check('options.rateLimit.window', rateLimit.window ?? null, [
-    'a number of ms over 0',
-    value => typeof value === 'number' && value > 0,
-  ])
+  checkRateLimit('options.rateLimit', rateLimit)
 
   return {
     dir,
@@ -57,12 +57,14 @@ export const resolveOptions = (options: SandboxOptions): Settings => {
     rateLimit,
     urlLifetime,
     tokenLifetime,
+    serverTokenLifetime: options.tokenLifetime ?? 86_400,
     bodyTimeout,
     pairing: resolveSeconds('pairing', options.pairing, { expiresIn: 120, interval: 5 }),
     presence: resolveSeconds('presence', options.presence, {
       heartbeatEvery: 60,
       offlineAfter: 300,
     }),
+    v4: resolveV4(options.v4),
     faults,
     limits: limitsOf(options),
   }
@@ -78,8 +80,28 @@ const known = [
   'bodyTimeout',
   'pairing',
   'presence',
+  'v4',
   'faults',
 ] as const satisfies (keyof SandboxOptions)[]
+
+const checkRateLimit = (name: string, value: NonNullable<SandboxOptions['rateLimit']>) => {
+  check(name, value, rules.object)
+  checkKeys(name, value, ['limit', 'window'])
+  check(`${name}.limit`, value.limit ?? null, rules.count)
+  check(`${name}.window`, value.window ?? null, [
+    'a number of ms over 0',
+    value => typeof value === 'number' && value > 0,
+  ])
+}
+
+const resolveV4 = (given: SandboxOptions['v4']): Settings['v4'] => {
+  check('options.v4', given, rules.object)
+  checkKeys('options.v4', given ?? {}, ['sliceSize', 'rateLimit'])
+  const { sliceSize = 2_000_000_000, rateLimit } = given ?? {}
+  check('options.v4.sliceSize', sliceSize, rules.count)
+  if (rateLimit !== undefined) checkRateLimit('options.v4.rateLimit', rateLimit)
+  return { sliceSize, rateLimit }
+}
 
 const resolveSeconds = <T extends Record<string, number>>(
   name: string,

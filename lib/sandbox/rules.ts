@@ -11,16 +11,23 @@ export class Refusal extends Error {
   readonly title: string | undefined
   /** In the form `{ error }`, which tokens are refused in. */
   readonly isShort: boolean
+  /** What is wrong in a body, as V4 says it: a JSON pointer. */
+  readonly pointer: string | undefined
 
   constructor(
     status: number,
     detail: string,
-    { title, isShort = false }: { title?: string; isShort?: boolean } = {},
+    {
+      title,
+      isShort = false,
+      pointer,
+    }: { title?: string; isShort?: boolean; pointer?: string } = {},
   ) {
     super(detail)
     this.status = status
     this.title = title
     this.isShort = isShort
+    this.pointer = pointer
   }
 }
 
@@ -134,9 +141,9 @@ const readName = (name: unknown, extension: unknown) => {
   return { name, unnamed: false }
 }
 
-export const readObject = (value: unknown, what: string): Fields => {
+export const readObject = (value: unknown, what: string, status = 400): Fields => {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new Refusal(400, `${what} must be an object`)
+    throw new Refusal(status, `${what} must be an object`)
   }
   return value as Fields
 }

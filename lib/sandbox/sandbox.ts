@@ -56,14 +56,16 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
     assets.set(asset.id, asset)
     return asset
   }
-  const credentials = new Credentials(settings.tokenLifetime)
+  const credentials = new Credentials(settings.tokenLifetime, settings.serverTokenLifetime)
   const devices = new Devices(credentials.clientSecret, {
     tokenLifetime: settings.tokenLifetime,
     ...settings.pairing,
     ...settings.presence,
   })
   const account = { credentials, devices, parentId: randomUUID(), assets, create }
-  const api = await startApi(settings, { log, faults }, account)
+  const ids = { accountId: randomUUID(), folderId: randomUUID(), userId: randomUUID() }
+  const v4 = { ...ids, credentials, files: new Set<string>(), assets, create }
+  const api = await startApi(settings, { log, faults }, { ...account, v4 })
 
   const shutDown = async () => {
     await Promise.all([api.close(), storage.close()])
@@ -84,6 +86,14 @@ export const startSandbox = async (options: SandboxOptions = {}): Promise<Sandbo
     },
     credentials,
     devices,
+    v4: {
+      accountId: v4.accountId,
+      folderId: v4.folderId,
+      legacyToken: credentials.legacyToken,
+      get files() {
+        return [...v4.files].flatMap(id => assets.get(id) ?? [])
+      },
+    },
     createAsset(wanted) {
       try {
         return create(readNewAsset({ ...wanted, is_realtime_upload: true }, true))

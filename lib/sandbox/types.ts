@@ -31,7 +31,10 @@ export interface SandboxOptions {
   readonly rateLimit?: { readonly limit: number; readonly window: number }
   /** Life of a presigned URL in seconds, 1 to 604,800. Default: 86,400. */
   readonly urlLifetime?: number
-  /** Life of a bearer token in seconds. Default: 28,800, as that of a C2C device. */
+  /**
+   * Life of a bearer token in seconds. Default: 28,800, as that of a C2C device; of a server-to-server
+   * token 86,400.
+   */
   readonly tokenLifetime?: number
   /** How long the body of a PUT may stand still, in ms, before 400 `RequestTimeout`. Default: 20,000. */
   readonly bodyTimeout?: number
@@ -45,6 +48,15 @@ export interface SandboxOptions {
    * counts as offline, in seconds. Default: `{ heartbeatEvery: 60, offlineAfter: 300 }`, as Frame.io's.
    */
   readonly presence?: { readonly heartbeatEvery?: number; readonly offlineAfter?: number }
+  /**
+   * V4: greatest size of a slice in bytes, which its sizes and number follow from, by default
+   * 2,000,000,000; and in place of Frame.io's own limits (5 calls in 1,000 ms of each kind, of
+   * `'children'` 100 in a minute) another leaky bucket for each kind.
+   */
+  readonly v4?: {
+    readonly sliceSize?: number
+    readonly rateLimit?: { readonly limit: number; readonly window: number }
+  }
   /** Faults in force from the start. More can be added to `sandbox.faults`. Default: none. */
   readonly faults?: readonly Fault[]
 }
@@ -57,7 +69,8 @@ export interface Sandbox {
   readonly token: string
   /**
    * What gets the next bearer token from `POST /v2/auth/token`. The refresh token rotates. The secret is
-   * that of devices too, each of which has a client id of its own.
+   * that of devices too, each of which has a client id of its own. Id and secret get a server-to-server
+   * token from `POST /ims/token/v3`.
    */
   readonly credentials: {
     readonly clientId: string
@@ -76,6 +89,8 @@ export interface Sandbox {
    * on the device paths, and nothing else (403); `token` may do all.
    */
   readonly devices: SandboxDevices
+  /** V4: an account, a folder in it, and the files that are there. `token` is accepted. */
+  readonly v4: SandboxV4
   /** The faults in force. */
   readonly faults: Faults
   /** Every call and every PUT so far, in order of arrival. */
@@ -102,6 +117,17 @@ export interface Sandbox {
    * that was given is left with every byte that was stored. A second call waits for the first.
    */
   close(): Promise<void>
+}
+
+/** What V4 has. */
+export interface SandboxV4 {
+  readonly accountId: string
+  /** A folder in which files can be created. */
+  readonly folderId: string
+  /** Accepted where the header `x-frameio-legacy-token-auth: true` stands beside it. */
+  readonly legacyToken: string
+  /** Files that were created and not deleted, in order of creation. Their slices are `parts`. */
+  readonly files: readonly SandboxAsset[]
 }
 
 /** An asset, as the sandbox sees it. The fields are live. */
@@ -159,7 +185,8 @@ export interface SandboxPart {
 
 /**
  * What a request can ask for. `'code'`, `'poll'` (a `'token'` for a device code) and `'revoke'` are those
- * of pairing, `'device'` is `GET /v2/devices/me`.
+ * of pairing, `'device'` is `GET /v2/devices/me`. V4's are `'create'`, `'status'`, `'delete'`, `'children'`
+ * (what lies in a folder), `'me'` and `'accounts'`; `'token'` is also that of server-to-server tokens.
  */
 export const OPERATIONS = [
   'create',
@@ -174,6 +201,10 @@ export const OPERATIONS = [
   'device',
   'heartbeat',
   'revoke',
+  'status',
+  'children',
+  'me',
+  'accounts',
 ] as const
 
 /** What a request asks for. */
