@@ -25,6 +25,19 @@ export type { Asset } from './frameio/protocol.ts'
 export type { RefreshingTokenOptions } from './frameio/refreshing-token.ts'
 export { refreshingToken } from './frameio/refreshing-token.ts'
 export type { RefreshingToken, Token } from './frameio/token.ts'
+export type { CreateFileOptions } from './frameio/v4/client.ts'
+export { FrameioV4Client } from './frameio/v4/client.ts'
+export type { FrameioV4ClientOptions, V4CallRetry } from './frameio/v4/options.ts'
+export type {
+  V4Entry,
+  V4File,
+  V4FileStatus,
+  V4NewFile,
+  V4UploadUrl,
+  V4User,
+} from './frameio/v4/protocol.ts'
+export type { ServerToServerTokenOptions } from './frameio/v4/server-token.ts'
+export { serverToServerToken } from './frameio/v4/server-token.ts'
 export type { RetryOptions } from './net/retry.ts'
 export type { Chunk } from './sources/chunk.ts'
 export type { ResumedUpload } from './sources/go-on.ts'
