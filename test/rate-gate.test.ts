@@ -240,3 +240,19 @@ t.test('a call that hangs, or fails without an answer, does not hold up the othe
   await turn()
   t.equal(gone.length, 6)
 })
+
+t.test('a bucket that is documented is kept before an answer tells of it', async t => {
+  const gate = new RateGate({ limit: 5, window: 600_000 })
+  for (let at = 0; at < 4; at++) {
+    t.equal(await gate.pass(signal), 0)
+    gate.heed(UNKNOWN, upTo(HOUR))
+    gate.opened()
+  }
+  const ending = new AbortController()
+  const next = gate.pass(ending.signal).then(
+    () => 'went',
+    () => 'waited',
+  )
+  setTimeout(() => ending.abort(), 50)
+  t.equal(await next, 'waited')
+})

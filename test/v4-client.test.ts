@@ -406,14 +406,30 @@ t.test('where more than was lost looks like ours, all stay', async t => {
 })
 
 t.test('two creations of one name and size do not take each other for lost', async t => {
-  const sandbox = await v4For(t, { faults: [{ on: 'create', nth: 2, do: { loseAnswer: true } }] })
-  const { client } = clientFor(t, sandbox)
-  const { folderId } = sandbox.v4
-  const files = await Promise.all([1, 2, 3].map(() => client.createFile(folderId, CLIP)))
+  const files = new Map<string, object>()
+  let creations = 0
+  const server = await serve(t, (res, { method, url }) => {
+    if (method === 'DELETE') {
+      files.delete(url.split('/').at(-1) ?? '')
+      res.writeHead(204).end()
+    } else if (method === 'POST') {
+      const id = `f${++creations}`
+      const created = { ...FILE, id, type: 'file', file_size: 10 }
+      files.set(id, { ...created, created_at: new Date().toISOString() })
+      const first = () => json(res, 201, { data: created })
+      // The first is carried out, and answered only after the second has lost its answer.
+      if (creations === 1) setTimeout(first, 200)
+      else if (creations === 2) res.destroy()
+      else first()
+    } else json(res, 200, { data: [...files.values()], links: {} })
+  })
+  const { client } = clientOf(t, { url: server.url, token: SECRET })
+  const created = await Promise.all([1, 2].map(() => client.createFile('folder', CLIP)))
   t.strictSame(
-    sandbox.v4.files.map(({ id }) => id).toSorted(),
-    files.map(({ id }) => id).toSorted(),
+    created.map(({ id }) => id),
+    [...files.keys()],
   )
+  t.equal(files.size, 2)
 })
 
 t.test('one that was carried out late, after the folder was listed, is found as well', async t => {

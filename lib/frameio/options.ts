@@ -194,7 +194,7 @@ export const resolveClientOptions = (
     token: checkTokenOption(token),
     baseUrl: url,
     device,
-    dialect: dialectOfV2(device),
+    dialect: base && given.device === undefined ? base.dialect : dialectOfV2(device),
     dispatcher:
       dispatcher === undefined ? base?.dispatcher : checkDispatcher('dispatcher', dispatcher),
     retry: checkRetry(given.retry, base?.retry ?? DEFAULTS.retry),

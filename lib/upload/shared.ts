@@ -28,17 +28,18 @@ export interface Shared {
 
 type OfClient = Pick<Shared, 'pool' | 'cap'>
 
-const shares = new WeakMap<FrameioClient, OfClient>()
+/** By the client's own `Api`, of whichever version it speaks. */
+const shares = new WeakMap<Api, OfClient>()
 
-const sharesOf = (client: FrameioClient): OfClient => {
-  const known = shares.get(client)
+export const sharesOf = (api: Api): OfClient => {
+  const known = shares.get(api)
   if (known) return known
-  const { memoryLimit, concurrency, limits } = apiOf(client).options
+  const { memoryLimit, concurrency, limits } = api.options
   const shared = {
     pool: new BlockPool(memoryLimit, limits.blockSize),
     cap: pLimit(concurrency),
   }
-  shares.set(client, shared)
+  shares.set(api, shared)
   return shared
 }
 
@@ -47,10 +48,11 @@ export const sharedFor = (options: ResolvedUploadOptions): Shared => {
   const { client, connection } = options
   if (!client) {
     const own = ownClient(options)
-    return { api: apiOf(own), ...sharesOf(own), close: () => own.close() }
+    const api = apiOf(own)
+    return { api, ...sharesOf(api), close: () => own.close() }
   }
   const api = apiOf(client, connection)
-  const { pool, cap } = sharesOf(client)
+  const { pool, cap } = sharesOf(apiOf(client))
   const { memoryLimit } = connection
   return {
     api,
