@@ -1,0 +1,158 @@
+/**
+ * The head of a file in fragments: which tracks there are, and how it looks in front of another piece.
+ */
+import { type Box, boxesIn, boxOf, boxWith, childOf, versionOf } from './boxes.ts'
+
+export interface Track {
+  readonly id: number
+  /** Such as `vide` or `soun`. */
+  readonly kind: string
+  /** Ticks a second. */
+  readonly timescale: number
+  /** Ticks of media that are before what is shown first, by its edit list. */
+  readonly skipped: bigint
+  /** What samples have where their fragment does not say (`trex`). */
+  readonly duration: number
+  readonly flags: number
+}
+
+export interface Head {
+  /** By id; those alone that may have fragments. */
+  readonly tracks: ReadonlyMap<number, Track>
+  /** The track that decides where it may be cut: the first of video, or else of sound. */
+  readonly leader: Track | undefined
+  /** Are there samples in the head itself, as ffmpeg writes without `empty_moov`? */
+  readonly hasSamples: boolean
+}
+
+/** @throws {RangeError} where it cannot be read */
+export const readHead = (moov: Buffer): Head => {
+  const box = boxOf(moov)
+  const defaults = trexesIn(moov, box)
+  const mvhd = childOf(moov, box, 'mvhd')
+  const timescale = mvhd
+    ? moov.readUInt32BE(mvhd.body + (versionOf(moov, mvhd) === 1 ? 20 : 12))
+    : 1
+  const tracks = new Map<number, Track>()
+  let hasSamples = false
+  for (const trak of boxesIn(moov, box)) {
+    if (trak.type !== 'trak') continue
+    const [tkhd, mdhd, hdlr, stts] = [
+      childOf(moov, trak, 'tkhd'),
+      childOf(moov, trak, 'mdia', 'mdhd'),
+      childOf(moov, trak, 'mdia', 'hdlr'),
+      childOf(moov, trak, 'mdia', 'minf', 'stbl', 'stts'),
+    ]
+    if (!tkhd || !mdhd || !hdlr) continue
+    const id = moov.readUInt32BE(tkhd.body + (versionOf(moov, tkhd) === 1 ? 20 : 12))
+    const scale = moov.readUInt32BE(mdhd.body + (versionOf(moov, mdhd) === 1 ? 20 : 12))
+    hasSamples ||= stts !== undefined && moov.readUInt32BE(stts.body + 4) > 0
+    const trex = defaults.get(id)
+    if (!trex || scale === 0) continue
+    const kind = moov.toString('latin1', hdlr.body + 8, hdlr.body + 12)
+    const elst = childOf(moov, trak, 'edts', 'elst')
+    const skipped = elst ? skippedIn(moov, elst, scale, timescale) : 0n
+    tracks.set(id, { id, kind, timescale: scale, skipped, ...trex })
+  }
+  const all = [...tracks.values()]
+  const leader =
+    all.find(({ kind }) => kind === 'vide') ?? all.find(({ kind }) => kind === 'soun') ?? all[0]
+  return { tracks, leader, hasSamples }
+}
+
+const trexesIn = (moov: Buffer, box: Box): Map<number, { duration: number; flags: number }> => {
+  const mvex = childOf(moov, box, 'mvex')
+  const found = new Map<number, { duration: number; flags: number }>()
+  for (const { type, body } of mvex ? boxesIn(moov, mvex) : []) {
+    if (type !== 'trex') continue
+    const [duration, flags] = [moov.readUInt32BE(body + 12), moov.readUInt32BE(body + 20)]
+    found.set(moov.readUInt32BE(body + 4), { duration, flags })
+  }
+  return found
+}
+
+/** What an edit list leaves out before the first that is shown, less what it puts before it. */
+const skippedIn = (moov: Buffer, elst: Box, scale: number, timescale: number): bigint => {
+  const isLong = versionOf(moov, elst) === 1
+  const count = moov.readUInt32BE(elst.body + 4)
+  let put = 0n
+  for (let n = 0; n < count; n++) {
+    const at = elst.body + 8 + n * (isLong ? 20 : 12)
+    if (at + (isLong ? 20 : 12) > elst.end) break
+    const duration = isLong ? moov.readBigUInt64BE(at) : BigInt(moov.readUInt32BE(at))
+    const from = isLong ? moov.readBigInt64BE(at + 8) : BigInt(moov.readInt32BE(at + 4))
+    if (from >= 0n) return from - put
+    put += (duration * BigInt(scale)) / BigInt(timescale || 1)
+  }
+  return -put
+}
+
+/** Tables of a `stbl` that name samples, and what each is when it names none. */
+const EMPTY: Readonly<Record<string, number>> = {
+  stts: 8,
+  stsc: 8,
+  stsz: 12,
+  stz2: 12,
+  stco: 8,
+  co64: 8,
+}
+/** What a `stbl` has that concerns no sample. */
+const KEPT = new Set(['stsd', 'sgpd'])
+const PARENTS = new Set(['trak', 'mdia', 'minf', 'edts', 'mvex'])
+
+/**
+ * The head of another piece: without the samples that the first one holds itself, and without the
+ * length of the whole. @throws {RangeError}
+ */
+export const repeatableHead = (moov: Buffer): Buffer => rebuilt(moov, boxOf(moov))
+
+const rebuilt = (moov: Buffer, parent: Box): Buffer =>
+  boxWith(
+    moov.subarray(parent.at, parent.at + 8),
+    [...boxesIn(moov, parent)].flatMap(box => {
+      const bytes = Buffer.from(moov.subarray(box.at, box.end))
+      if (PARENTS.has(box.type)) return [rebuilt(moov, box)]
+      if (box.type === 'stbl') return [withoutSamples(moov, box)]
+      if (box.type === 'mehd') return []
+      return [withoutLength(bytes)]
+    }),
+  )
+
+const withoutSamples = (moov: Buffer, stbl: Box): Buffer =>
+  boxWith(
+    moov.subarray(stbl.at, stbl.at + 8),
+    [...boxesIn(moov, stbl)].flatMap(box => {
+      const bytes = moov.subarray(box.at, box.end)
+      const size = EMPTY[box.type]
+      if (size !== undefined) return [boxWith(bytes, [Buffer.alloc(size)])]
+      return KEPT.has(box.type) ? [bytes] : []
+    }),
+  )
+
+/** Where a box tells how long all is, v0 and v1; then how many bytes of it there are. */
+const LENGTHS: Readonly<Record<string, readonly [number, number]>> = {
+  mvhd: [16, 24],
+  tkhd: [20, 28],
+  mdhd: [16, 24],
+}
+
+/** 0: not known, as in a stream. */
+const withoutLength = (bytes: Buffer): Buffer => {
+  const box = boxOf(bytes)
+  if (box.type === 'elst') return openEnded(bytes, box)
+  const at = LENGTHS[box.type]
+  if (!at) return bytes
+  const isLong = versionOf(bytes, box) === 1
+  const from = box.body + at[isLong ? 1 : 0]
+  return bytes.fill(0, from, from + (isLong ? 8 : 4))
+}
+
+/** The last edit goes to the end, however far that is. */
+const openEnded = (bytes: Buffer, elst: Box): Buffer => {
+  const isLong = versionOf(bytes, elst) === 1
+  const count = bytes.readUInt32BE(elst.body + 4)
+  const at = elst.body + 8 + (count - 1) * (isLong ? 20 : 12)
+  if (count === 0 || at + (isLong ? 20 : 12) > elst.end) return bytes
+  const from = isLong ? bytes.readBigInt64BE(at + 8) : BigInt(bytes.readInt32BE(at + 4))
+  return from < 0n ? bytes : bytes.fill(0, at, at + (isLong ? 8 : 4))
+}

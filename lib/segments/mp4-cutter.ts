@@ -1,0 +1,240 @@
+/**
+ * MP4, MOV and CMAF in fragments, cut in front of a fragment whose video begins with a sync sample:
+ *
+ *   ftyp moov │ (styp sidx prft emsg) moof mdat │ … moof mdat │ (styp …) moof mdat … (mfra)
+ *     head    │          a fragment                           └ a place, where video begins anew
+ *
+ * The head goes in front of each piece. What follows is moved to where it lies now: in time, so that
+ * each piece begins at 0 and sound and picture keep their distance, and in place, where offsets of data
+ * are absolute. A new head in the middle, of another recording, begins a piece as well.
+ */
+import { BoxReader, type BoxSink } from './box-reader.ts'
+import { inTicks, millisecondsFrom, type Time, ZERO, zeroOf } from './media-clock.ts'
+import { moveEarlier, moveFragment, type Run, readFragment, referencesIn } from './moof.ts'
+import { type Head, readHead, repeatableHead, type Track } from './moov.ts'
+import { Pace } from './pace.ts'
+import { type ContainerCutter, type CutterOptions, LONGEST_LOOK, type Piece } from './piece.ts'
+import { notCuttable, notUnderstood } from './warnings.ts'
+
+/** Boxes that go with the fragment behind them. */
+const BEFORE_FRAGMENT = new Set(['styp', 'sidx', 'prft', 'emsg'])
+/** Boxes in front of the first fragment that each piece gets, beside the moov. */
+const REPEATED = new Set(['ftyp', 'pdin', 'meta', 'uuid'])
+
+interface Box {
+  readonly type: string
+  readonly bytes: Buffer
+}
+
+export class Mp4Cutter implements ContainerCutter, BoxSink {
+  readonly #options: CutterOptions
+  readonly #pace: Pace
+  readonly #reader = new BoxReader(this)
+  #out: Piece[] = []
+  /** The source has shown that nothing can be cut. */
+  #isOver = false
+
+  /** What goes in front of each piece, and what it says. */
+  #preface: Box[] = []
+  #head: Head | undefined
+  #hasFragments = false
+  /** What goes with the next fragment; its bytes. */
+  #before: Box[] = []
+  #waiting = 0
+
+  #hasCut = false
+  /** What is 0 in this piece, and when its leading track begins. */
+  #zero = ZERO
+  #start: Time | undefined
+  /** When what comes next of a track is decoded, in its ticks. */
+  #next = new Map<Track, bigint>()
+
+  constructor(options: CutterOptions) {
+    this.#options = options
+    this.#pace = new Pace(options)
+  }
+
+  push(chunk: Uint8Array): Piece[] {
+    this.#reader.push(chunk)
+    return this.#taken()
+  }
+
+  end(): Piece[] {
+    this.#flush()
+    this.#reader.end()
+    return this.#taken()
+  }
+
+  treat(type: string, size: number, at: number): 'look' | 'pass' | 'drop' {
+    const treatment = this.#isOver ? 'pass' : this.#treatmentOf(type, size, at)
+    if (treatment === 'pass') this.#flush()
+    return treatment
+  }
+
+  #treatmentOf(type: string, size: number, at: number): 'look' | 'pass' | 'drop' {
+    // An index of the whole would lie in a piece.
+    if (type === 'mfra') return this.#hasCut ? 'drop' : 'pass'
+    if (type === 'mdat' && !this.#head) this.#giveUp('its media come before its index (moov)')
+    const isWanted =
+      BEFORE_FRAGMENT.has(type) ||
+      /^(ftyp|moov|moof)$/.test(type) ||
+      (REPEATED.has(type) && !this.#hasFragments)
+    if (!isWanted) return 'pass'
+    const held = this.#waiting + this.#preface.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    if (size + held <= LONGEST_LOOK) return 'look'
+    if (type === 'moov' && !this.#head) this.#giveUp('its index (moov) is too large')
+    if (type === 'moof') this.#passedOver('the head of a fragment that is too large', at)
+    return 'pass'
+  }
+
+  look(type: string, bytes: Buffer, at: number): void {
+    if (type === 'moof') this.#fragment(bytes, at)
+    else if (type === 'moov') this.#moov(bytes)
+    else if (BEFORE_FRAGMENT.has(type) || this.#hasFragments) {
+      this.#before.push({ type, bytes })
+      this.#waiting += bytes.length
+    } else {
+      this.#preface.push({ type, bytes })
+      this.pass(bytes)
+    }
+  }
+
+  pass(chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    this.#pace.size += chunk.length
+    this.#out.push({ t: 'bytes', chunk })
+  }
+
+  lost(at: number): void {
+    this.#flush()
+    if (this.#isOver) return
+    this.#isOver = true
+    const then = 'the rest goes into the present piece as it came'
+    this.#options.onWarning(notUnderstood('no box of an MP4', at, then))
+  }
+
+  #moov(bytes: Buffer): void {
+    const repeated = attempt(() => repeatableHead(bytes))
+    const head = attempt(() => readHead(bytes))
+    const isCuttable = repeated !== undefined && head?.leader !== undefined
+    if (!this.#head) {
+      this.pass(bytes)
+      this.#head = head
+      if (isCuttable) this.#preface.push({ type: 'moov', bytes: repeated })
+      else this.#giveUp('it is not in fragments')
+      return
+    }
+    const isSame = repeated && this.#preface.some(box => box.bytes.equals(repeated))
+    const ftyp = this.#before.find(({ type }) => type === 'ftyp')
+    if (isCuttable && ftyp && !isSame) {
+      this.#flush(box => box !== ftyp)
+      this.#restart(
+        head,
+        [ftyp, { type: 'moov', bytes }],
+        [ftyp, { type: 'moov', bytes: repeated }],
+      )
+      return
+    }
+    this.#flush()
+    // An index that was put behind it all in the end tells where things are in the whole.
+    if (!this.#hasCut || isSame) this.pass(bytes)
+  }
+
+  /** Another recording follows. */
+  #restart(head: Head, preface: readonly Box[], repeated: Box[]): void {
+    this.#head = head
+    this.#preface = repeated
+    this.#hasFragments = false
+    this.#next = new Map()
+    this.#cut(ZERO, undefined, preface)
+  }
+
+  #fragment(moof: Buffer, at: number): void {
+    const head = this.#head
+    const runs = head && this.#read(moof, head, at)
+    this.#hasFragments = true
+    if (!head || !runs) {
+      this.#flush()
+      this.pass(moof)
+      return
+    }
+    const lead = runs.find(({ track }) => track === head.leader)
+    if (lead) this.#cutIfDue(head, runs, lead)
+    for (const { track, time, duration } of runs) this.#next.set(track, time + duration)
+    this.#passMoved(head, moof, at)
+  }
+
+  #read(moof: Buffer, head: Head, at: number): Run[] | undefined {
+    try {
+      return readFragment(moof, head)
+    } catch (error) {
+      this.#passedOver((error as Error).message, at)
+      return undefined
+    }
+  }
+
+  #cutIfDue(head: Head, runs: readonly Run[], lead: Run): void {
+    const now: Time = { ticks: lead.time, timescale: lead.track.timescale }
+    this.#start ??= head.hasSamples ? { ...now, ticks: 0n } : now
+    // A clock that was set back: what was measured so far says nothing.
+    if (now.ticks < this.#start.ticks) this.#start = now
+    if (!lead.isSync || !this.#pace.isDue(millisecondsFrom(this.#start, now))) return
+    this.#cut(zeroOf(runs, lead, this.#next), now, this.#preface)
+  }
+
+  #cut(zero: Time, start: Time | undefined, preface: readonly Box[]): void {
+    this.#out.push({ t: 'cut' })
+    this.#hasCut = true
+    this.#pace.begin(start !== undefined)
+    this.#zero = zero
+    this.#start = start
+    for (const { bytes } of preface) this.pass(bytes)
+  }
+
+  #taken(): Piece[] {
+    const out = this.#out
+    this.#out = []
+    return out
+  }
+
+  /** A fragment and what goes before it, as it has to be in this piece. */
+  #passMoved({ tracks }: Head, moof: Buffer, at: number): void {
+    const inScale = (timescale: number) => inTicks(this.#zero, timescale)
+    const earlier = (id: number) => inScale(tracks.get(id)?.timescale ?? 1)
+    for (const { type, bytes } of this.#before) {
+      if (type === 'sidx' && (this.#hasCut || attempt(() => referencesIn(bytes)) !== 1)) continue
+      attempt(() => moveEarlier(bytes, earlier, inScale))
+      this.pass(bytes)
+    }
+    this.#before = []
+    this.#waiting = 0
+    attempt(() => moveFragment(moof, this.#pace.size - at, earlier))
+    this.pass(moof)
+  }
+
+  /** What waited for a fragment that does not come. */
+  #flush(which: (box: Box) => boolean = () => true): void {
+    for (const box of this.#before) if (which(box)) this.pass(box.bytes)
+    this.#before = []
+    this.#waiting = 0
+  }
+
+  #giveUp(why: string): void {
+    this.#isOver = true
+    this.#options.onWarning(notCuttable(why))
+  }
+
+  #passedOver(what: string, at: number): void {
+    const then = 'it goes into the present piece as it came'
+    this.#options.onWarning(notUnderstood(what, at, then))
+  }
+}
+
+/** What cannot be read is no reason to stop: it stays as it is. */
+const attempt = <T>(read: () => T): T | undefined => {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}

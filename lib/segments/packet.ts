@@ -1,0 +1,91 @@
+/**
+ * One packet of MPEG-TS (ISO/IEC 13818-1, 2.4.3), and the beginning of a PES packet in it.
+ */
+
+export const SYNC = 0x47
+
+/** A packet of 188 bytes, as a view: of M2TS without the four bytes before it. */
+export interface Packet {
+  readonly pid: number
+  /** Does a PES packet, or a section, begin in it? */
+  readonly isStart: boolean
+  /** May a decoder begin here? */
+  readonly isRandomAccess: boolean
+  /** What it carries, after its own head; empty where it has none, or one that makes no sense. */
+  readonly payload: Buffer
+}
+
+export const readPacket = (bytes: Buffer): Packet => {
+  const second = bytes.readUInt8(1)
+  const control = (bytes.readUInt8(3) >> 4) & 3
+  const hasField = (control & 2) !== 0
+  const length = hasField ? bytes.readUInt8(4) : 0
+  const from = Math.min(4 + (hasField ? 1 + length : 0), bytes.length)
+  return {
+    pid: ((second & 0x1f) << 8) | bytes.readUInt8(2),
+    isStart: (second & 0x40) !== 0,
+    isRandomAccess: length > 0 && (bytes.readUInt8(5) & 0x40) !== 0,
+    payload: control & 1 ? bytes.subarray(from) : bytes.subarray(bytes.length),
+  }
+}
+
+/** What the beginning of a PES packet tells. */
+export interface PesStart {
+  /** Bytes of it that are in other packets; Infinity where it does not say. */
+  readonly left: number
+  /** When it is decoded, or else shown, in ticks of 90 kHz that begin anew at 2^33. */
+  readonly time: number | undefined
+}
+
+/** Undefined where no PES packet begins. */
+export const readPesStart = (payload: Buffer): PesStart | undefined => {
+  if (payload.length < 6 || payload.readUIntBE(0, 3) !== 1) return undefined
+  const length = payload.readUInt16BE(4)
+  const left = length === 0 ? Number.POSITIVE_INFINITY : 6 + length - payload.length
+  return { left, time: timeIn(payload) }
+}
+
+const timeIn = (pes: Buffer): number | undefined => {
+  if (pes.length < 14 || (pes.readUInt8(6) & 0xc0) !== 0x80) return undefined
+  const has = pes.readUInt8(7) >> 6
+  if (has === 3 && pes.length >= 19) return stampAt(pes, 14)
+  return has >= 2 ? stampAt(pes, 9) : undefined
+}
+
+/** 33 bits, in three stretches with a marker behind each. */
+const stampAt = (pes: Buffer, at: number): number =>
+  ((pes.readUInt8(at) >> 1) & 7) * 2 ** 30 +
+  (pes.readUInt16BE(at + 1) >> 1) * 2 ** 15 +
+  (pes.readUInt16BE(at + 3) >> 1)
+
+/** From one time to another, in ms: the shorter way round, where the count began anew between. */
+export const millisecondsBetween = (from: number, to: number): number => {
+  const all = 2 ** 33
+  const ticks = (((to - from + all / 2) % all) + all) % all
+  return (ticks - all / 2) / 90
+}
+
+/**
+ * Does a picture begin here that stands for itself? For encoders that never set the random access
+ * indicator: parameter sets and keys come first in it, within the first packet.
+ */
+export const beginsWithKey = (payload: Buffer, streamType: number): boolean => {
+  const isKey = KEYS[streamType]
+  if (!isKey) return false
+  for (let at = payload.indexOf(START, 6); at >= 0; at = payload.indexOf(START, at + 3)) {
+    const unit = payload[at + 3]
+    if (unit !== undefined && isKey(unit)) return true
+  }
+  return false
+}
+
+const START = Buffer.from([0, 0, 1])
+
+const isSequence = (unit: number) => unit === 0xb3
+/** By stream type: MPEG-1 and MPEG-2, H.264 (SPS, IDR), H.265 (VPS, SPS, IRAP). */
+const KEYS: Readonly<Record<number, (unit: number) => boolean>> = {
+  1: isSequence,
+  2: isSequence,
+  27: unit => [5, 7].includes(unit & 0x1f),
+  36: unit => [16, 17, 18, 19, 20, 21, 32, 33].includes((unit >> 1) & 0x3f),
+}
