@@ -29,17 +29,7 @@ export class PacketReader {
 
   push(chunk: Uint8Array): void {
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
-    let at = this.#filled > 0 ? this.#fill(bytes) : 0
-    while (at < bytes.length) {
-      const rest = bytes.length - at
-      const hasSync = rest <= this.#prefix || bytes[at + this.#prefix] === SYNC
-      if (!hasSync) at += this.#skip(bytes, at)
-      else if (rest < this.#size) at += this.#fill(bytes.subarray(at))
-      else {
-        this.#sink.packet(bytes.subarray(at, at + this.#size), this.#at + at)
-        at += this.#size
-      }
-    }
+    for (let at = 0; at < bytes.length; ) at += this.#take(bytes, at)
     this.#at += bytes.length
   }
 
@@ -49,23 +39,37 @@ export class PacketReader {
     this.#sink.stray(Buffer.from(this.#partial.subarray(0, this.#filled)), this.#at - this.#filled)
   }
 
-  /** Goes on with a packet that comes in several chunks; how many bytes were taken. */
-  #fill(bytes: Buffer): number {
-    const size = bytes.copy(this.#partial, this.#filled)
+  /** How many bytes were taken from here on. */
+  #take(bytes: Buffer, at: number): number {
+    const rest = bytes.length - at
+    if (this.#filled > 0 || rest <= this.#prefix) return this.#fill(bytes, at)
+    if (bytes[at + this.#prefix] !== SYNC) return this.#skip(bytes, at)
+    if (rest < this.#size) return this.#fill(bytes, at)
+    this.#sink.packet(bytes.subarray(at, at + this.#size), this.#at + at)
+    return this.#size
+  }
+
+  /** Goes on with a packet that comes in several chunks: first to its sync byte, then to its end. */
+  #fill(bytes: Buffer, at: number): number {
+    const to = this.#filled <= this.#prefix ? this.#prefix + 1 : this.#size
+    const size = bytes.copy(this.#partial, this.#filled, at, at + to - this.#filled)
     this.#filled += size
-    if (this.#filled < this.#size) return size
-    const raw = Buffer.from(this.#partial)
-    const at = this.#at + size - this.#size
-    this.#filled = 0
-    if (raw[this.#prefix] === SYNC) this.#sink.packet(raw, at)
-    else this.#sink.stray(raw, at)
+    const begin = this.#at + at + size - this.#filled
+    if (this.#filled > this.#prefix && this.#partial[this.#prefix] !== SYNC) {
+      this.#sink.stray(Buffer.from(this.#partial.subarray(0, 1)), begin)
+      this.#partial.copyWithin(0, 1, this.#filled)
+      this.#filled--
+    } else if (this.#filled === this.#size) {
+      this.#filled = 0
+      this.#sink.packet(Buffer.from(this.#partial), begin)
+    }
     return size
   }
 
   /** Up to where a packet may begin. */
   #skip(bytes: Buffer, at: number): number {
     const sync = bytes.indexOf(SYNC, at + this.#prefix + 1)
-    const to = sync < 0 ? bytes.length : sync - this.#prefix
+    const to = (sync < 0 ? bytes.length : sync) - this.#prefix
     this.#sink.stray(bytes.subarray(at, to), this.#at + at)
     return to - at
   }
