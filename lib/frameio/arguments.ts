@@ -42,6 +42,8 @@ export interface CreateAssetOptions {
   readonly offset?: number | undefined
   /** C2C only: the device's channel. */
   readonly channel?: number | undefined
+  /** Ends the call; nobody can tell then whether there is an asset. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface RegisterOptions {
@@ -64,6 +66,7 @@ const CREATE = [
   'filetype',
   'offset',
   'channel',
+  'signal',
 ] as const satisfies (keyof CreateAssetOptions)[]
 const REGISTER = ['assetFilesize', 'assetName'] as const satisfies (keyof RegisterOptions)[]
 const WAIT = ['timeout', 'signal'] as const satisfies (keyof WaitOptions)[]
@@ -78,6 +81,7 @@ export const creationOf = (
   object('options', options)
   refuseUnknown('', options, CREATE)
   const { name, extension, filetype, channel, parentId } = options
+  takeIfGiven('signal', options.signal, abortSignal)
   // Asked of every integration, though 0 is what Frame.io takes where there is none (its C2C guide).
   const offset = options.offset ?? (device ? 0 : undefined)
   const path = device

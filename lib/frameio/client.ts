@@ -1,6 +1,7 @@
 /**
  * The only file that speaks to Frame.io: which calls there are, and what they say.
  */
+import { AbortError } from '../errors.ts'
 import { Api, type CallContext } from './api.ts'
 import {
   type CreateAssetOptions,
@@ -59,22 +60,27 @@ export class FrameioClient {
 
   /**
    * Creates a real-time asset. Not idempotent: where an answer is lost this fails, and never tries
-   * blindly again, since there might then be two.
+   * blindly again, since there might then be two. An aborted signal gives an `AbortError`.
    */
   async createRealtimeAsset(options: CreateAssetOptions): Promise<Asset> {
     const { path, body } = creationOf(options, this.#api.options.device !== undefined)
-    return this.#api.call(
-      {
-        method: 'POST',
-        path,
-        body,
-        read: readAsset,
-        idempotent: false,
-        what: 'Creating the asset failed',
-        details: {},
-      },
-      this.#context('createRealtimeAsset'),
-    )
+    const request = {
+      method: 'POST',
+      path,
+      body,
+      read: readAsset,
+      idempotent: false,
+      what: 'Creating the asset failed',
+      details: {},
+    } as const
+    const context = this.#context('createRealtimeAsset')
+    const { signal: given } = options
+    const signal = given ? AbortSignal.any([context.signal, given]) : context.signal
+    try {
+      return await this.#api.call(request, { ...context, signal })
+    } catch (error) {
+      throw given?.aborted && error === given.reason ? new AbortError(given.reason) : error
+    }
   }
 
   /** Registers parts and returns a presigned URL for each, in their order. */

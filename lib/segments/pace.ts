@@ -8,6 +8,8 @@ export interface PaceOptions {
   readonly segment: number
   /** Bytes that no piece may exceed, as far as places to cut allow. */
   readonly maxSize: number
+  /** Whether a cut that is due may be made: else the piece goes on to the next place. Default: it may. */
+  readonly mayCut?: (() => boolean) | undefined
 }
 
 /** What rounding of time stamps may make a piece too short, in ms: it must not cost a whole group of pictures. */
@@ -22,8 +24,8 @@ export class Pace {
   #lastPlace: number | undefined
   #widest = 0
 
-  constructor({ segment, maxSize }: PaceOptions) {
-    this.#options = { segment, maxSize }
+  constructor(options: PaceOptions) {
+    this.#options = options
   }
 
   /**
@@ -32,14 +34,15 @@ export class Pace {
    * @param elapsed media time of the piece so far, in ms
    */
   isDue(elapsed: number): boolean {
-    const { segment, maxSize } = this.#options
+    const { segment, maxSize, mayCut } = this.#options
     const last = this.#lastPlace
     this.#lastPlace = this.size
     // In front of its first media there is no piece yet.
     if (last === undefined) return false
     this.#widest = Math.max(this.#widest, this.size - last)
     // Twice: the next stretch may well be longer than any before.
-    return elapsed >= segment - ROUNDING || this.size + 2 * this.#widest > maxSize
+    const isDue = elapsed >= segment - ROUNDING || this.size + 2 * this.#widest > maxSize
+    return isDue && (mayCut?.() ?? true)
   }
 
   /** The next piece begins: with media, or with a head alone. */

@@ -79,6 +79,7 @@ export interface UploadWarning {
    * Of a file that is followed: `SOURCE_REPLACED`: another file has its name now. `SOURCE_UNFINISHED`:
    * whoever wrote it did not finish it. `SOURCE_REWRITTEN`: more than a tenth of it was changed at the
    * end, and is sent once more.
+   * `NOT_CUTTABLE`: of what `segments` is given not all can be cut: the message says what, and why.
    */
   readonly code:
     | 'PARTS_OUTGROW_MEMORY'
@@ -92,6 +93,7 @@ export interface UploadWarning {
     | 'SOURCE_REPLACED'
     | 'SOURCE_UNFINISHED'
     | 'SOURCE_REWRITTEN'
+    | 'NOT_CUTTABLE'
   readonly message: string
 }
 

@@ -85,7 +85,8 @@ export interface ResolvedUploadOptions {
   readonly limits: Limits
 }
 
-const UPLOAD = [
+/** The names of an upload's own options. */
+export const UPLOAD = [
   'assetId',
   'filetype',
   'client',
