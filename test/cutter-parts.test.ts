@@ -1,0 +1,229 @@
+/**
+ * What the cutter decides by, as plain data: what a stream is, when a cut is due, what time it is, and
+ * where it may be cut that no ffmpeg of ours writes.
+ */
+import t from 'tap'
+import { boxesIn, boxOf } from '../lib/segments/boxes.ts'
+import { millisecondsFrom, zeroOf } from '../lib/segments/media-clock.ts'
+import type { Run } from '../lib/segments/moof.ts'
+import type { Track } from '../lib/segments/moov.ts'
+import { Pace } from '../lib/segments/pace.ts'
+import { beginsWithKey, millisecondsBetween, readPesStart } from '../lib/segments/packet.ts'
+import { segmentName } from '../lib/segments/segment-name.ts'
+import { checkSegmentTime } from '../lib/segments/segment-time.ts'
+import { sniff } from '../lib/segments/sniff.ts'
+import { cutUp, makeMaster, piped } from './support/pieces.ts'
+import { chunked } from './support/sandboxes.ts'
+
+t.test('what a stream is', async t => {
+  const packets = (size: number, from: number) =>
+    Buffer.alloc(1_000).map((_, at) => (at >= from && (at - from) % size === 0 ? 0x47 : 1))
+  const box = (type: string) => Buffer.concat([Buffer.alloc(4), Buffer.from(type)])
+  for (const [first, isAll, found] of [
+    [box('ftyp'), false, { container: 'mp4' }],
+    [box('moof'), false, { container: 'mp4' }],
+    [box('ftyq'), false, undefined],
+    [box('ftyq'), true, { container: 'unknown' }],
+    [packets(188, 0), false, { container: 'mpegts', packet: 188 }],
+    [packets(188, 100), false, { container: 'mpegts', packet: 188 }],
+    [packets(192, 4), false, { container: 'mpegts', packet: 192 }],
+    [packets(204, 0), false, { container: 'unknown' }],
+    [packets(188, 0).subarray(0, 300), false, undefined],
+    [packets(188, 0).subarray(0, 300), true, { container: 'unknown' }],
+  ] as const) {
+    t.strictSame(sniff(Buffer.from(first), isAll), found)
+  }
+})
+
+t.test('when a cut is due', async t => {
+  /** Places: bytes of the piece, and its time in ms; those at which it is cut. */
+  const cuts = (places: readonly (readonly [number, number])[], maxSize = 1_000) => {
+    const pace = new Pace({ segment: 100, maxSize })
+    return places.flatMap(([size, elapsed], index) => {
+      pace.size = size
+      return pace.isDue(elapsed) ? [index] : []
+    })
+  }
+  t.strictSame(
+    cuts([
+      [0, 0],
+      [10, 99.9],
+      [20, 98],
+    ]),
+    [1],
+    'time, but for what rounding takes',
+  )
+  t.strictSame(
+    cuts([
+      [0, 500],
+      [10, 500],
+    ]),
+    [1],
+    'never in front of its first media',
+  )
+  t.strictSame(
+    cuts([
+      [0, 0],
+      [300, 1],
+      [400, 2],
+      [401, 3],
+    ]),
+    [3],
+    'before it might be too large',
+  )
+  const pace = new Pace({ segment: 100, maxSize: 1_000, mayCut: () => false })
+  t.notOk(pace.isDue(0) || pace.isDue(500), 'unless it may not')
+})
+
+t.test('the time of a piece', async t => {
+  const track = (timescale: number, skipped = 0n): Track => ({
+    id: 1,
+    kind: 'vide',
+    timescale,
+    skipped,
+    duration: 0,
+    flags: 0,
+  })
+  const run = (track: Track, time: bigint, shownAfter = 0): Run => ({
+    track,
+    time,
+    shownAfter,
+    duration: 0n,
+    isSync: true,
+  })
+  const [video, sound] = [track(90_000), track(48_000)]
+  const lead = run(video, 900_000n)
+  t.strictSame(zeroOf([lead], lead, new Map()), { ticks: 900_000n, timescale: 90_000 })
+  const earlier = run(sound, 479_000n)
+  t.strictSame(zeroOf([lead, earlier], lead, new Map()), { ticks: 479_000n, timescale: 48_000 })
+  t.strictSame(zeroOf([lead], lead, new Map([[sound, 479_000n]])).ticks, 479_000n, 'is to come')
+  t.strictSame(zeroOf([lead], lead, new Map([[sound, 0n]])).ticks, 0n, 'ten seconds ago')
+  const later = run(video, 90_000_000n)
+  t.strictSame(zeroOf([later], later, new Map([[sound, 0n]])).ticks, 90_000_000n, 'has ended')
+  // An edit list that leaves out 1,024 ticks of sound must not leave them out of each piece.
+  const primed = run(track(48_000, 1_024n), 480_000n)
+  t.strictSame(zeroOf([lead, primed], lead, new Map()), { ticks: 478_976n, timescale: 48_000 })
+  // Since 1970, in tenths of a microsecond: beyond what a number holds.
+  const far = { ticks: 17_000_000_000_000_001n, timescale: 10_000_000 }
+  t.equal(millisecondsFrom(far, { ticks: 17_000_000_000_010_001n, timescale: 10_000_000 }), 1)
+})
+
+t.test('the time of MPEG-TS', async t => {
+  t.equal(millisecondsBetween(0, 90), 1)
+  t.equal(millisecondsBetween(90, 0), -1)
+  t.equal(millisecondsBetween(2 ** 33 - 45, 45), 1, 'its count began anew')
+  const pes = (flags: number) =>
+    Buffer.from(
+      [
+        '000001e0',
+        '0000',
+        '80',
+        flags.toString(16).padStart(2, '0'),
+        '0a',
+        '3fffffffff',
+        '1100010003',
+      ].join(''),
+      'hex',
+    )
+  t.strictSame(readPesStart(pes(0x80)), { left: Number.POSITIVE_INFINITY, time: 2 ** 33 - 1 })
+  t.strictSame(readPesStart(pes(0xc0))?.time, 1, 'of decoding')
+  t.strictSame(readPesStart(pes(0))?.time, undefined)
+  t.equal(readPesStart(Buffer.from('000002e0000080', 'hex')), undefined)
+  const sound = Buffer.concat([Buffer.from('000001c00064808005', 'hex'), Buffer.alloc(50)])
+  t.equal(readPesStart(sound)?.left, 6 + 0x64 - sound.length)
+})
+
+t.test('where a picture stands for itself', async t => {
+  const picture = (...units: number[]) =>
+    Buffer.from([0, 0, 1, 0xe0, 0, 0, 0x80, 0, 0, ...units.flatMap(unit => [0, 0, 1, unit, 9])])
+  for (const [type, units, is] of [
+    [27, [9, 0x67], true],
+    [27, [9, 0x65], true],
+    [27, [9, 0x41], false],
+    [36, [70, 64], true],
+    [36, [70, 38], true],
+    [36, [70, 2], false],
+    [2, [0xb3], true],
+    [2, [0x00], false],
+    [99, [0xb3, 0x65], false],
+  ] as const) {
+    t.equal(beginsWithKey(picture(...units), type), is, `type ${type}, ${units}`)
+  }
+})
+
+t.test('names and times that people give', async t => {
+  t.equal(segmentName('A001.mp4', 1), 'A001_001.mp4')
+  t.equal(segmentName('A.001.mov', 1_234), 'A.001_1234.mov')
+  for (const [time, ms] of [
+    ['10s', 10_000],
+    ['5m', 300_000],
+    ['1h', 3_600_000],
+    ['1500ms', 1_500],
+    ['0.5m', 30_000],
+    [1_000, 1_000],
+    ['24h', 86_400_000],
+  ] as const) {
+    t.equal(checkSegmentTime('segment', time), ms)
+  }
+  for (const time of ['', '5', 'm', '-5m', '5 m', '1d', '0s', 0, 999, 86_400_001, true, null, {}]) {
+    t.throws(() => checkSegmentTime('segment', time), { code: 'ERR_INVALID_OPTION' })
+  }
+})
+
+const master = await makeMaster(t.testdir(), ['-t', '6'])
+const mp4 = await piped(master, ['-f', 'mp4', '-movflags', 'frag_keyframe+empty_moov'])
+const SEGMENT = { segment: 2_000 }
+
+/** The kinds of boxes in a piece. */
+const kindsIn = (piece: Buffer) =>
+  [...boxesIn(piece, { body: 0, end: piece.length })].map(({ type }) => type)
+
+t.test('another recording in the same stream is another piece', async t => {
+  const sound = await piped(master, ['-vn', '-f', 'mp4', '-movflags', 'empty_moov'])
+  const { pieces, warnings } = cutUp(chunked(Buffer.concat([mp4, sound]), 777), SEGMENT)
+  const alone = cutUp([mp4], SEGMENT).pieces
+  t.strictSame(warnings, [])
+  t.equal(pieces.length, alone.length + cutUp([sound], SEGMENT).pieces.length)
+  t.ok(pieces[alone.length]?.equals(sound.subarray(0, pieces[alone.length]?.length)))
+})
+
+t.test('an index of the whole goes only where it is right', async t => {
+  t.equal(kindsIn(cutUp([mp4], { segment: 60_000 }).pieces[0] as Buffer).at(-1), 'mfra')
+  const { pieces } = cutUp([mp4], SEGMENT)
+  t.ok(pieces.length > 1)
+  for (const piece of pieces) t.notOk(kindsIn(piece).includes('mfra'))
+  // As OBS puts it behind its fragments in the end.
+  const moov = Buffer.from(mp4.subarray(mp4.indexOf('moov') - 4, mp4.indexOf('moof') - 4))
+  moov.writeUInt32BE(0x01020304, boxOf(moov).body + 12)
+  const hybrid = Buffer.concat([mp4, moov])
+  t.notOk(cutUp([hybrid], SEGMENT).pieces.at(-1)?.includes(moov))
+  t.strictSame(cutUp([hybrid], { segment: 60_000 }).pieces, [hybrid])
+})
+
+t.test('a stream without marks is cut where its pictures begin with their parameters', async t => {
+  const ts = await piped(master, ['-f', 'mpegts'])
+  const unmarked = Buffer.from(ts)
+  for (let at = 0; at < unmarked.length; at += 188) {
+    const field = (unmarked[at + 3] ?? 0) & 0x20 && (unmarked[at + 4] ?? 0) > 0
+    if (field) unmarked[at + 5] = (unmarked[at + 5] ?? 0) & ~0x40
+  }
+  const sizes = (film: Buffer) => cutUp([film], SEGMENT).pieces.map(({ length }) => length)
+  t.notOk(unmarked.equals(ts))
+  t.strictSame(sizes(unmarked), sizes(ts))
+})
+
+t.test('nothing is waited for that does not come', async t => {
+  const ts = await piped(master, ['-f', 'mpegts'])
+  const cut = cutUp([ts], SEGMENT)
+  // The rest of the sound that straddles the first cut is missing, and all sound behind it.
+  const pidAt = (at: number) => ts.readUInt16BE(at + 1) & 0x1fff
+  const from = cut.pieces[0]?.length ?? 0
+  const kept: Buffer[] = []
+  for (let at = 0; at < ts.length; at += 188) {
+    if (at < from - 188 * 4 || pidAt(at) !== 257) kept.push(ts.subarray(at, at + 188))
+  }
+  const without = Buffer.concat(kept)
+  const { pieces } = cutUp(chunked(without, 1_000), SEGMENT)
+  const heads = (pieces.length - 1) * 2 * 188
+  t.equal(Buffer.concat(pieces).length, without.length + heads, 'no byte is lost')
+})
