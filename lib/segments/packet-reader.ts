@@ -1,11 +1,13 @@
 /**
- * The packets of an MPEG-TS, one after the other, as views of the chunks that they come in. Where there
+ * The packets of an MPEG-TS, one after the other, where they lie in the chunks that they come in. Where there
  * is no packet, what is up to the next sync byte is stray.
  */
 import { SYNC } from './packet.ts'
 
 export interface PacketSink {
-  packet(raw: Buffer, at: number): void
+  /** A packet begins at a place in a chunk. */
+  packet(chunk: Buffer, from: number): void
+  /** `at` is where they begin in the stream. */
   stray(bytes: Buffer, at: number): void
 }
 
@@ -45,7 +47,7 @@ export class PacketReader {
     if (this.#filled > 0 || rest <= this.#prefix) return this.#fill(bytes, at)
     if (bytes[at + this.#prefix] !== SYNC) return this.#skip(bytes, at)
     if (rest < this.#size) return this.#fill(bytes, at)
-    this.#sink.packet(bytes.subarray(at, at + this.#size), this.#at + at)
+    this.#sink.packet(bytes, at)
     return this.#size
   }
 
@@ -54,14 +56,14 @@ export class PacketReader {
     const to = this.#filled <= this.#prefix ? this.#prefix + 1 : this.#size
     const size = bytes.copy(this.#partial, this.#filled, at, at + to - this.#filled)
     this.#filled += size
-    const begin = this.#at + at + size - this.#filled
     if (this.#filled > this.#prefix && this.#partial[this.#prefix] !== SYNC) {
+      const begin = this.#at + at + size - this.#filled
       this.#sink.stray(Buffer.from(this.#partial.subarray(0, 1)), begin)
       this.#partial.copyWithin(0, 1, this.#filled)
       this.#filled--
     } else if (this.#filled === this.#size) {
       this.#filled = 0
-      this.#sink.packet(Buffer.from(this.#partial), begin)
+      this.#sink.packet(Buffer.from(this.#partial), 0)
     }
     return size
   }

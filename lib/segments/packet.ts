@@ -4,28 +4,31 @@
 
 export const SYNC = 0x47
 
-/** A packet of 188 bytes, as a view: of M2TS without the four bytes before it. */
+/** What a packet tells, as numbers alone: there are 5.7 million of them in a GiB. */
 export interface Packet {
   readonly pid: number
   /** Does a PES packet, or a section, begin in it? */
   readonly isStart: boolean
   /** May a decoder begin here? */
   readonly isRandomAccess: boolean
-  /** What it carries, after its own head; empty where it has none, or one that makes no sense. */
-  readonly payload: Buffer
+  /** Where what it carries begins and ends; nowhere else where it has none, or one that makes no sense. */
+  readonly from: number
+  readonly to: number
 }
 
-export const readPacket = (bytes: Buffer): Packet => {
-  const second = bytes.readUInt8(1)
-  const control = (bytes.readUInt8(3) >> 4) & 3
-  const hasField = (control & 2) !== 0
-  const length = hasField ? bytes.readUInt8(4) : 0
-  const from = Math.min(4 + (hasField ? 1 + length : 0), bytes.length)
+/** @param at where its sync byte is */
+export const readPacket = (bytes: Buffer, at: number): Packet => {
+  const second = bytes[at + 1] ?? 0
+  const fourth = bytes[at + 3] ?? 0
+  const length = bytes[at + 4] ?? 0
+  const hasField = (fourth & 0x20) !== 0
+  const to = at + 188
   return {
-    pid: ((second & 0x1f) << 8) | bytes.readUInt8(2),
+    pid: ((second & 0x1f) << 8) | (bytes[at + 2] ?? 0),
     isStart: (second & 0x40) !== 0,
-    isRandomAccess: length > 0 && (bytes.readUInt8(5) & 0x40) !== 0,
-    payload: control & 1 ? bytes.subarray(from) : bytes.subarray(bytes.length),
+    isRandomAccess: hasField && length > 0 && ((bytes[at + 5] ?? 0) & 0x40) !== 0,
+    from: fourth & 0x10 ? Math.min(at + (hasField ? 5 + length : 4), to) : to,
+    to,
   }
 }
 

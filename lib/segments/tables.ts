@@ -2,7 +2,6 @@
  * The tables of an MPEG-TS that say what is in it: the PAT names a PMT for each program, and the PMT
  * names the streams. The packets of the latest ones are kept, to go in front of each piece.
  */
-import type { Packet } from './packet.ts'
 
 export interface Stream {
   readonly pid: number
@@ -20,7 +19,7 @@ class Section {
   #bytes: Buffer = Buffer.alloc(0)
 
   /** Takes the next packet of its PID; the section, once it is whole. */
-  take(raw: Buffer, { isStart, payload }: Packet): Buffer | undefined {
+  take(raw: Buffer, isStart: boolean, payload: Buffer): Buffer | undefined {
     if (isStart) {
       // What comes before the pointer is the end of the section before.
       this.#bytes = Buffer.from(payload.subarray(1 + (payload[0] ?? 0)))
@@ -47,23 +46,25 @@ export class Tables {
   /** The stream that decides where it may be cut: the first of video, or else of sound. */
   leader: Stream | undefined
 
-  /** Is this a packet of one of the tables? */
-  take(raw: Buffer, packet: Packet): boolean {
-    if (packet.pid === 0) {
-      const pat = this.#pat.take(raw, packet)
+  /** Are the packets of this PID of one of the tables? */
+  has(pid: number): boolean {
+    return pid === 0 || this.#pmts.has(pid)
+  }
+
+  /** @param raw a packet of such a PID, as it is to be sent again */
+  take(raw: Buffer, pid: number, isStart: boolean, payload: Buffer): void {
+    if (pid === 0) {
+      const pat = this.#pat.take(raw, isStart, payload)
       const pids = pat && programsIn(pat)
       if (pids) this.#pmts = new Map(pids.map(pid => [pid, this.#pmts.get(pid) ?? aPmt()]))
-      return true
+      return
     }
-    const pmt = this.#pmts.get(packet.pid)
-    if (!pmt) return false
-    const section = pmt.section.take(raw, packet)
+    const pmt = this.#pmts.get(pid)
+    const section = pmt?.section.take(raw, isStart, payload)
     const streams = section && streamsIn(section)
-    if (streams) {
-      pmt.streams = streams
-      this.leader = leaderOf([...this.#pmts.values()].flatMap(({ streams }) => streams))
-    }
-    return true
+    if (!pmt || !streams) return
+    pmt.streams = streams
+    this.leader = leaderOf([...this.#pmts.values()].flatMap(({ streams }) => streams))
   }
 
   /** PAT and PMTs, as they came last. */

@@ -39,9 +39,10 @@ export class TsCutter implements ContainerCutter, PacketSink {
   readonly #reader: PacketReader
   readonly #tables = new Tables()
   #out: Piece[] = []
-  /** What goes out next: a stretch of one chunk, and where it ends there. */
+  /** What goes out next: a stretch of one chunk. */
   #run: Buffer | undefined
-  #runEnd = 0
+  #runFrom = 0
+  #runTo = 0
   /** By PID: bytes of its PES packet that are still to come. */
   readonly #left = new Map<number, number>()
   #held: Held | undefined
@@ -70,54 +71,57 @@ export class TsCutter implements ContainerCutter, PacketSink {
     return this.#taken()
   }
 
-  packet(raw: Buffer): void {
-    const packet = readPacket(this.#prefix === 0 ? raw : raw.subarray(this.#prefix))
-    const { pid, isStart, payload } = packet
-    if (this.#tables.take(raw, packet)) {
-      this.#pass(raw)
+  packet(chunk: Buffer, begin: number): void {
+    const packet = readPacket(chunk, begin + this.#prefix)
+    const { pid, isStart, from, to } = packet
+    const payload = isStart ? chunk.subarray(from, to) : undefined
+    if (this.#tables.has(pid)) {
+      const raw = chunk.subarray(begin, to)
+      this.#tables.take(raw, pid, isStart, payload ?? chunk.subarray(from, to))
+      this.#pass(chunk, begin, to)
       return
     }
-    const pes = isStart ? readPesStart(payload) : undefined
+    const pes = payload && readPesStart(payload)
     const { leader } = this.#tables
-    if (pes && pid === leader?.pid) this.#lead(leader, packet, pes)
+    if (pes && pid === leader?.pid) this.#lead(leader, packet, payload, pes)
     this.#count(packet, pes)
     const isRest = !isStart && (this.#held?.behind.has(pid) ?? false)
-    if (isRest) this.#emit(raw)
+    if (isRest) this.#emit(chunk, begin, to)
     if (this.#held) this.#settle(this.#held, pid, isRest)
-    if (!isRest) this.#pass(raw)
+    if (!isRest) this.#pass(chunk, begin, to)
   }
 
   stray(bytes: Buffer, at: number): void {
     const then = 'they go into the present piece as they came'
     this.#options.onWarning(notUnderstood('bytes that are no packets', at, then))
-    this.#pass(bytes)
+    this.#pass(bytes, 0, bytes.length)
   }
 
   /** The leading stream has a new PES packet. */
-  #lead(leader: Stream, packet: Packet, { time }: PesStart): void {
+  #lead(leader: Stream, packet: Packet, payload: Buffer, { time }: PesStart): void {
     const step = time === undefined ? 0 : millisecondsBetween(this.#time ?? time, time)
     if (Math.abs(step) <= LARGEST_STEP) this.#elapsed += step
     this.#time = time ?? this.#time
-    if (this.#held || !this.#isPlace(leader, packet)) return
+    if (this.#held || !this.#isPlace(leader, packet, payload)) return
     if (!this.#pace.isDue(this.#elapsed)) return
     this.#elapsed = 0
     const behind = [...this.#left].filter(([pid, left]) => left > 0 && pid !== leader.pid)
     this.#held = { packets: [], size: 0, behind: new Set(behind.map(([pid]) => pid)) }
   }
 
-  #isPlace(leader: Stream, { isRandomAccess, payload }: Packet): boolean {
+  #isPlace(leader: Stream, { isRandomAccess }: Packet, payload: Buffer): boolean {
     if (!isVideo(leader)) return true
     this.#marks ||= isRandomAccess
     return isRandomAccess || (!this.#marks && beginsWithKey(payload, leader.type))
   }
 
   /** How much of its PES packet is still to come? */
-  #count({ pid, isStart, payload }: Packet, pes: PesStart | undefined): void {
+  #count({ pid, isStart, from, to }: Packet, pes: PesStart | undefined): void {
     if (pes) this.#left.set(pid, pes.left)
     else if (isStart) this.#left.delete(pid)
     else {
       const left = this.#left.get(pid)
-      if (left !== undefined) this.#left.set(pid, left - payload.length)
+      if (left !== undefined) this.#left.set(pid, left - (to - from))
     }
   }
 
@@ -134,8 +138,8 @@ export class TsCutter implements ContainerCutter, PacketSink {
     this.#out.push({ t: 'cut' })
     this.#pace.begin(true)
     const [first] = packets
-    for (const table of this.#tables.packets) this.#emit(this.#prefixed(table, first))
-    for (const packet of packets) this.#emit(packet)
+    for (const table of this.#tables.packets) this.#emitAll(this.#prefixed(table, first))
+    for (const packet of packets) this.#emitAll(packet)
   }
 
   /** Of M2TS: the tables arrive when the first packet does, and not when they did. */
@@ -145,31 +149,31 @@ export class TsCutter implements ContainerCutter, PacketSink {
   }
 
   /** Into the present piece, or the next where one has begun. */
-  #pass(bytes: Buffer): void {
+  #pass(chunk: Buffer, from: number, to: number): void {
     if (this.#held) {
-      this.#held.packets.push(Buffer.from(bytes))
-      this.#held.size += bytes.length
-    } else this.#emit(bytes)
+      this.#held.packets.push(Buffer.from(chunk.subarray(from, to)))
+      this.#held.size += to - from
+    } else this.#emit(chunk, from, to)
+  }
+
+  #emitAll(bytes: Buffer): void {
+    this.#emit(bytes, 0, bytes.length)
   }
 
   /** What lies side by side in a chunk goes out as one. */
-  #emit(bytes: Buffer): void {
-    this.#pace.size += bytes.length
-    const isNext = bytes.buffer === this.#run?.buffer && bytes.byteOffset === this.#runEnd
-    if (!isNext) {
+  #emit(chunk: Buffer, from: number, to: number): void {
+    this.#pace.size += to - from
+    if (chunk !== this.#run || from !== this.#runTo) {
       this.#endRun()
-      this.#run = bytes
+      this.#run = chunk
+      this.#runFrom = from
     }
-    this.#runEnd = bytes.byteOffset + bytes.length
+    this.#runTo = to
   }
 
   #endRun(): void {
     if (!this.#run) return
-    const { buffer, byteOffset } = this.#run
-    this.#out.push({
-      t: 'bytes',
-      chunk: Buffer.from(buffer, byteOffset, this.#runEnd - byteOffset),
-    })
+    this.#out.push({ t: 'bytes', chunk: this.#run.subarray(this.#runFrom, this.#runTo) })
     this.#run = undefined
   }
 
