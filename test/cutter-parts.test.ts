@@ -12,7 +12,7 @@ import { beginsWithKey, millisecondsBetween, readPesStart } from '../lib/segment
 import { segmentName } from '../lib/segments/segment-name.ts'
 import { checkSegmentTime } from '../lib/segments/segment-time.ts'
 import { sniff } from '../lib/segments/sniff.ts'
-import { cutUp, makeMaster, piped } from './support/pieces.ts'
+import { cutUp, interleaved, makeMaster, piped } from './support/pieces.ts'
 import { chunked } from './support/sandboxes.ts'
 
 t.test('what a stream is', async t => {
@@ -212,18 +212,57 @@ t.test('a stream without marks is cut where its pictures begin with their parame
   t.strictSame(sizes(unmarked), sizes(ts))
 })
 
-t.test('nothing is waited for that does not come', async t => {
-  const ts = await piped(master, ['-f', 'mpegts'])
-  const cut = cutUp([ts], SEGMENT)
-  // The rest of the sound that straddles the first cut is missing, and all sound behind it.
-  const pidAt = (at: number) => ts.readUInt16BE(at + 1) & 0x1fff
-  const from = cut.pieces[0]?.length ?? 0
-  const kept: Buffer[] = []
-  for (let at = 0; at < ts.length; at += 188) {
-    if (at < from - 188 * 4 || pidAt(at) !== 257) kept.push(ts.subarray(at, at + 188))
+const packetsIn = (film: Buffer) => [...chunked(film, 188)]
+const pidOf = (packet: Buffer) => packet.readUInt16BE(1) & 0x1fff
+
+t.test('each stream goes over to the next piece where its own PES packet ends', async t => {
+  const film = interleaved(await piped(master, ['-f', 'mpegts']))
+  const { pieces } = cutUp(chunked(film, 500), SEGMENT)
+  t.equal(pieces.length, 3)
+  for (const piece of pieces.slice(1)) {
+    const [pat, pmt, picture] = packetsIn(piece)
+    t.strictSame(
+      [pat, pmt, picture].map(packet => pidOf(packet as Buffer)),
+      [0, 4096, 256],
+    )
+    const sound = packetsIn(piece).find(packet => pidOf(packet) === 257)
+    t.ok((sound?.[1] ?? 0) & 0x40, 'the first packet of sound is the first of a PES packet')
   }
-  const without = Buffer.concat(kept)
-  const { pieces } = cutUp(chunked(without, 1_000), SEGMENT)
+  const after = packetsIn(pieces[0] as Buffer).slice(-3)
+  t.ok(
+    after.every(packet => pidOf(packet) === 257),
+    'and the rest of the last is in the piece before',
+  )
+})
+
+t.test('nothing is waited for that does not come', async t => {
+  const ts = await piped(await makeMaster(t.testdir(), ['-t', '20']), ['-f', 'mpegts'])
+  // Sound breaks off behind the beginning of a PES packet, before the first cut.
+  const from = (cutUp([ts], SEGMENT).pieces[0]?.length ?? 0) / 188
+  const begins = (packet: Buffer) => pidOf(packet) === 257 && ((packet[1] ?? 0) & 0x40) !== 0
+  const last = packetsIn(ts).slice(0, from).findLastIndex(begins)
+  const kept = packetsIn(ts).filter((packet, n) => n <= last || pidOf(packet) !== 257)
+  const film = Buffer.concat(kept)
+  const { pieces } = cutUp(chunked(film, 1_000), SEGMENT)
+  t.ok(pieces.length > 4, `${pieces.length} pieces: it is waited for once, and not for ever`)
   const heads = (pieces.length - 1) * 2 * 188
-  t.equal(Buffer.concat(pieces).length, without.length + heads, 'no byte is lost')
+  t.equal(Buffer.concat(pieces).length, film.length + heads, 'no byte is lost')
+})
+
+t.test('a table that was damaged goes in front of nothing', async t => {
+  const film = await piped(master, ['-f', 'mpegts'])
+  const whole = cutUp([film], SEGMENT).pieces
+  let tables = 0
+  for (const packet of packetsIn(film)) {
+    // The first one of each is as it was.
+    if ((pidOf(packet) === 0 || pidOf(packet) === 4096) && ++tables > 2) packet[15] = 0xff
+  }
+  const { pieces } = cutUp([film], SEGMENT)
+  t.equal(pieces.length, whole.length)
+  for (const [n, piece] of pieces.entries()) {
+    const [pat, pmt] = packetsIn(whole[n]?.subarray(n === 0 ? 188 : 0) as Buffer)
+    const head = packetsIn(piece.subarray(n === 0 ? 188 : 0))
+    t.ok(head[0]?.subarray(4).equals(pat?.subarray(4) as Buffer))
+    t.ok(head[1]?.subarray(4).equals(pmt?.subarray(4) as Buffer))
+  }
 })

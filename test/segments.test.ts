@@ -183,6 +183,18 @@ t.test('while the network is in trouble the segment becomes longer', async t => 
   t.equal(film.result?.segments.length, 3)
 })
 
+t.test('a few segments at most are under way at once', async t => {
+  const { sandbox, film } = await setUp(t, { segment: '1s' })
+  sandbox.faults.add({ on: 'register', times: 1_000_000, do: { hang: 'answer' } })
+  const end = failed(film, [FILMS.ts])
+  await until(() => creations(sandbox) === 5, 'five')
+  // Time for a sixth, if there were to be one.
+  await new Promise(resolve => setTimeout(resolve, 300))
+  t.equal(creations(sandbox), 5)
+  film.destroy()
+  await end
+})
+
 t.test('with a spool what is recorded goes on when a segment fails at its end', async t => {
   const dir = await folderFor(t)
   const { sandbox, film, said } = await setUp(t, { spool: { dir } }, { limits: {} })
@@ -221,12 +233,14 @@ t.test('of a device', async t => {
 
 t.test('a signal ends it, also while an asset is created', async t => {
   const ending = new AbortController()
-  const { sandbox, film } = await setUp(t, { signal: ending.signal })
+  const { sandbox, film } = await setUp(t, { signal: ending.signal }, { apiTimeout: 600_000 })
   sandbox.faults.add({ on: 'create', do: { hang: 'answer' } })
   const end = failed(film, [FILMS.mp4])
   await until(() => creations(sandbox) === 1, 'the call')
   ending.abort()
   t.match(await end, { name: 'AbortError' })
+  // The call as well: its connection is cut.
+  await until(() => sandbox.requests[0]?.endedAt !== undefined, 'the end of the call')
 })
 
 t.test('what makes no sense is refused at once', async t => {

@@ -132,8 +132,10 @@ export class TsCutter implements ContainerCutter, PacketSink {
     if (behind.size === 0 || size > LONGEST_LOOK || this.#elapsed > LARGEST_STEP) this.#change(held)
   }
 
-  #change({ packets }: Held): void {
+  #change({ packets, behind }: Held): void {
     this.#held = undefined
+    // What did not come is not waited for at the next cut either.
+    for (const pid of behind) this.#left.delete(pid)
     this.#endRun()
     this.#out.push({ t: 'cut' })
     this.#pace.begin(true)

@@ -47,6 +47,25 @@ export const written = async (
   return readFile(to)
 }
 
+/**
+ * An MPEG-TS as muxers of a constant rate write it: ffmpeg puts each PES packet down in one go, and here
+ * those of sound lie between those of video.
+ */
+export const interleaved = (ts: Buffer, sound = 257): Buffer => {
+  const packets: { readonly packet: Buffer; readonly key: number }[] = []
+  let [within, last] = [0, 0]
+  for (let n = 0; n * 188 < ts.length; n++) {
+    const packet = ts.subarray(n * 188, n * 188 + 188)
+    const head = packet.readUInt16BE(1)
+    const isSound = (head & 0x1fff) === sound
+    if (isSound) within = head & 0x4000 ? 0 : within + 1
+    const key = isSound ? Math.max(last + 0.001, n + within * 3) : n
+    if (isSound) last = key
+    packets.push({ packet, key })
+  }
+  return Buffer.concat(packets.toSorted((a, b) => a.key - b.key).map(({ packet }) => packet))
+}
+
 export interface Cut {
   readonly pieces: Buffer[]
   readonly container: string | undefined
