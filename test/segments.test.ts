@@ -273,3 +273,15 @@ t.test('what makes no sense is refused at once', async t => {
   t.match(refused.message, /segment must be a time from '1s' to '24h'.*; received '5x'/)
   t.doesNotThrow(() => segments(client, { ...right, segment: '1.5h' }).destroy())
 })
+
+t.test('the call that creates an asset can be aborted alone', async t => {
+  const { sandbox, client } = await setUp(t)
+  sandbox.faults.add({ on: 'create', do: { hang: 'answer' } })
+  const ending = new AbortController()
+  const { parentId } = sandbox
+  const asset = { parentId, name: 'a.mp4', filetype: 'video/mp4', signal: ending.signal }
+  const call = client.createRealtimeAsset(asset)
+  await until(() => creations(sandbox) === 1, 'the call')
+  ending.abort()
+  await t.rejects(call, { name: 'AbortError', code: 'ABORT_ERR' })
+})
