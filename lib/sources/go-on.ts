@@ -13,7 +13,8 @@ import {
   type ResolvedUploadOptions,
   resolveUploadOptions,
 } from '../upload/options.ts'
-import { noCounts, Transfer } from '../upload/transfer.ts'
+import { noCounts } from '../upload/sender.ts'
+import { Transfer } from '../upload/transfer.ts'
 
 /** An upload that goes on. */
 export interface ResumedUpload {

@@ -5,7 +5,7 @@ import type { Dispatcher } from 'undici'
 import { quote } from '../errors.ts'
 import { exchange } from '../net/http.ts'
 import { Failure, type Hold, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
-import { judgeStorageAnswer, RULINGS } from '../net/rulings.ts'
+import { judgeStorageAnswer, RULINGS, type Ruling } from '../net/rulings.ts'
 import type { Part } from '../spool/home.ts'
 
 /** A presigned URL and when it came, on the monotonic clock in ms. */
@@ -21,8 +21,12 @@ export interface PutOptions {
   readonly dispatcher: Dispatcher
   /** The URL from the part's registration. */
   readonly url: UploadUrl
-  /** Registers the part again, with the same number and size, for a new URL. */
-  readonly renew: () => Promise<UploadUrl>
+  /**
+   * Gets another URL for the part.
+   *
+   * @param why what the last was refused for; undefined where it is past its life by our own clock
+   */
+  readonly renew: (why: Ruling | undefined) => Promise<UploadUrl>
   /** Waits for its turn to make an attempt; gives how to end the attempt. */
   readonly start: () => Promise<() => void>
   /** How long an attempt may take, in ms. */
@@ -55,18 +59,23 @@ const ADVICE: ReadonlyMap<string, string> = new Map([
 export const putPart = (options: PutOptions): Promise<Receipt> => {
   const { url, renew, start, context } = options
   let current: UploadUrl | undefined = url
+  let why: Ruling | undefined
 
   const attempt = async (attempts: number, hold: Hold): Promise<Receipt> => {
-    if (!current || isOutdated(current)) current = await hold(renew())
+    if (!current || isOutdated(current)) current = await hold(renew(why))
+    why = undefined
     const end = await hold(start())
     try {
       // The turn may have come late.
-      if (isOutdated(current)) current = await hold(renew())
+      if (isOutdated(current)) current = await hold(renew(undefined))
       const startedAt = performance.now()
       await putOnce(current.url, options)
       return { attempts, duration: performance.now() - startedAt }
     } catch (error) {
-      if (error instanceof Failure && error.ruling.verdict === 'new-url') current = undefined
+      if (error instanceof Failure && error.ruling.verdict === 'new-url') {
+        current = undefined
+        why = error.ruling
+      }
       throw error
     } finally {
       end()

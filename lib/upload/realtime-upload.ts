@@ -20,6 +20,7 @@ import {
 } from './options.ts'
 import { partPlan } from './part-plan.ts'
 import { type Callback, Pour } from './pour.ts'
+import { noCounts } from './sender.ts'
 import { Splitter } from './splitter.ts'
 import {
   hasSpool,
@@ -31,7 +32,7 @@ import {
   spoolFor,
 } from './spooling.ts'
 import { StreamabilityCheck } from './streamable.ts'
-import { noCounts, Transfer, type TransferListener } from './transfer.ts'
+import { Transfer, type TransferListener } from './transfer.ts'
 import {
   keptIncomplete,
   notKept,

@@ -3,20 +3,18 @@
  * and is counted; when all are through, the upload is done.
  */
 import { setMaxListeners } from 'node:events'
-import type { RealtimeUploadError } from '../errors.ts'
 import type { CallContext } from '../frameio/api.ts'
 import { type RegisterOptions, registerParts } from '../frameio/client.ts'
 import type { ResolvedClientOptions } from '../frameio/options.ts'
-import { Pulse } from '../net/retry.ts'
 import { unlessAborted } from '../net/signals.ts'
 import type { Part } from '../spool/home.ts'
 import { BlockAccount } from './blocks.ts'
 import { tell } from './diagnostics.ts'
 import type { RetryInfo } from './events.ts'
-import { Lanes } from './lanes.ts'
 import type { ResolvedUploadOptions } from './options.ts'
-import { putPart, type Receipt, type UploadUrl } from './put-part.ts'
+import type { Receipt, UploadUrl } from './put-part.ts'
 import { Registrar } from './registrar.ts'
+import { type Counts, Sender } from './sender.ts'
 import { type Shared, sharedFor } from './shared.ts'
 
 /** What a transfer tells the stream. */
@@ -29,27 +27,6 @@ export interface TransferListener {
   readonly isPatient?: () => boolean
 }
 
-/** How far an upload has come; see `Progress`. */
-export interface Counts {
-  bytesUploaded: number
-  bytesResent: number
-  partsFilled: number
-  partsRegistered: number
-  partsUploaded: number
-  partsInFlight: number
-  retries: number
-}
-
-export const noCounts = (): Counts => ({
-  bytesUploaded: 0,
-  bytesResent: 0,
-  partsFilled: 0,
-  partsRegistered: 0,
-  partsUploaded: 0,
-  partsInFlight: 0,
-  retries: 0,
-})
-
 export class Transfer {
   /** Memory for this upload's parts. */
   readonly memory: BlockAccount
@@ -61,9 +38,8 @@ export class Transfer {
   readonly #options: ResolvedUploadOptions
   readonly #listener: TransferListener
   readonly #shared: Shared
-  readonly #lanes: Lanes
+  readonly #sender: Sender
   readonly #registrar: Registrar
-  readonly #pulse = new Pulse()
   readonly #ending = new AbortController()
   /** Requests under way. */
   readonly #requests = new Set<Promise<unknown>>()
@@ -85,15 +61,27 @@ export class Transfer {
     this.client = api.options
     this.memoryLimit = api.options.memoryLimit
     this.memory = new BlockAccount(pool)
-    const { giveUpAfter } = api.options.retry
-    this.#lanes = new Lanes({ concurrency, cap, stallTimeout, giveUpAfter, signal })
+    this.#sender = new Sender({
+      assetId: options.assetId,
+      filetype: options.filetype,
+      dispatcher: api.dispatcher,
+      retry: api.options.retry,
+      concurrency,
+      cap,
+      stallTimeout,
+      signal,
+      counts,
+      isPatient: () => listener.isPatient?.() ?? false,
+      onRetry: ({ number }, retry) =>
+        this.#retrying({ stage: 'put', partNumbers: [number], ...retry }),
+    })
     this.#registrar = new Registrar({
       register: (parts, total) => this.#track(this.#register(parts, total)),
       perCall: limits.maxPartsPerCall,
       // While one call's parts are registered, those of the call before it are sent. What retries and
       // waits add to a call is no measure.
       window: ({ size }, callTime) => {
-        const moved = this.#lanes.movedIn(Math.min(callTime, api.options.apiTimeout))
+        const moved = this.#sender.movedIn(Math.min(callTime, api.options.apiTimeout))
         return 2 * concurrency + Math.ceil((2 * moved) / size)
       },
       assetName,
@@ -133,9 +121,11 @@ export class Transfer {
       if (part.ready) await this.#unlessEnded(part.ready)
       const url = await this.#unlessEnded(this.#registrar.add(part))
       if (!part.isResent) this.counts.partsRegistered++
-      this.#pulse.beat()
+      this.#sender.beat()
       put = this.#track(this.#put(part, url))
-      this.#stored(part, await this.#unlessEnded(put))
+      const receipt = await this.#unlessEnded(put)
+      this.#sender.stored(part, receipt)
+      this.#listener.onStored(part, receipt)
       isStored = true
     } catch (error) {
       // Before its memory goes back: that would let a source go on into an upload that has failed.
@@ -147,38 +137,20 @@ export class Transfer {
   }
 
   #put(part: Part, url: UploadUrl): Promise<Receipt> {
-    const { assetId, filetype } = this.#options
-    const { api } = this.#shared
-    let wasInLane = false
-    const start = async () => {
-      const leave = await this.#lanes.enter()
-      if (!wasInLane) this.#registrar.startPart()
-      wasInLane = true
-      this.counts.partsInFlight++
-      return () => {
-        this.counts.partsInFlight--
-        part.rest?.()
-        leave()
-      }
-    }
-    return putPart({
-      part,
+    return this.#sender.put(part, {
       url,
-      assetId,
-      filetype,
-      dispatcher: api.dispatcher,
       renew: () => this.#unlessEnded(this.#registrar.again(part)),
-      start,
-      allowed: () => this.#lanes.allowed(part.size),
-      onCut: after => this.#lanes.cut(after) && !this.#listener.isPatient?.(),
-      context: { ...this.#context('put', [part.number]), retry: api.options.retry },
+      onLane: () => this.#registrar.startPart(),
     })
   }
 
   async #register(parts: readonly Part[], total: RegisterOptions): Promise<string[]> {
     const partNumbers = parts.map(part => part.number)
     const { assetId } = this.#options
-    const context = this.#context('register', partNumbers)
+    const context: CallContext = {
+      ...this.#sender.context,
+      onRetry: retry => this.#retrying({ stage: 'register', partNumbers, ...retry }),
+    }
     const start = performance.now()
     const urls = await registerParts(this.#shared.api, assetId, parts, total, context)
     const duration = performance.now() - start
@@ -186,40 +158,11 @@ export class Transfer {
     return urls
   }
 
-  #context(stage: RetryInfo['stage'], partNumbers: readonly number[]): CallContext {
-    return {
-      signal: this.#ending.signal,
-      pulse: this.#pulse,
-      isPatient: () => this.#listener.isPatient?.() ?? false,
-      onRetry: retry => {
-        this.counts.retries++
-        if (stage === 'put') this.#slowDown(retry.error)
-        const info = { stage, partNumbers, ...retry }
-        const { assetId } = this.#options
-        tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
-        this.#listener.onRetry(info)
-      },
-    }
-  }
-
-  #stored(part: Part, receipt: Receipt): void {
-    if (part.isResent) this.counts.bytesResent += part.size
-    else {
-      this.counts.bytesUploaded += part.size
-      this.counts.partsUploaded++
-    }
-    this.#pulse.beat()
-    this.#lanes.stored(part.size, receipt.duration)
+  #retrying(info: RetryInfo): void {
+    this.counts.retries++
     const { assetId } = this.#options
-    const { number: partNumber, size } = part
-    tell('frameio-realtime-upload:put', () => ({ assetId, partNumber, size, ...receipt }))
-    this.#listener.onStored(part, receipt)
-  }
-
-  /** A store that asks to slow down, or finds that a body came too slowly. */
-  #slowDown({ storageCode }: RealtimeUploadError): void {
-    if (storageCode === 'SlowDown') this.#lanes.halve()
-    else if (storageCode === 'RequestTimeout') this.#lanes.narrow()
+    tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
+    this.#listener.onRetry(info)
   }
 
   #fail(error: unknown): void {
