@@ -421,7 +421,7 @@ t.test('an answer without sense is asked for again, then an error', async t => {
 })
 
 t.test('an answer of any size is read with a bound', async t => {
-  const { client } = await answering(t, [[200, `{"id":"a1","name":"${'x'.repeat(5 * 2 ** 20)}"}`]])
+  const { client } = await answering(t, [[200, `{"id":"a1","name":"${'x'.repeat(17 * 2 ** 20)}"}`]])
   const error = await within(20_000, failureOf(client.getAsset('a1')))
   t.match(error, { code: 'ERR_BAD_RESPONSE' })
 })

@@ -121,7 +121,7 @@ const checkLateHead = (value: unknown, partSize: number): true | MendHead | unde
   return lateHead || undefined
 }
 
-const checkIntegrity = (value: unknown): 'md5' | undefined => {
+export const checkIntegrity = (value: unknown): 'md5' | undefined => {
   const integrity = takeIfGiven('integrity', value, INTEGRITY)
   if (integrity === undefined) return undefined
   try {

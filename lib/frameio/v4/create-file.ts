@@ -63,7 +63,7 @@ export class FileCreator {
     const since = performance.now()
     let lost = 0
     const removeLost = async () => {
-      lost -= await this.#removeLost({ folderId, name, fileSize }, { since, lost }, context)
+      lost -= await this.removeLost({ folderId, name, fileSize }, { since, lost }, context)
     }
     const file = await api.call(
       {
@@ -88,8 +88,8 @@ export class FileCreator {
     return file
   }
 
-  /** Removes what creations left behind whose answers were lost; how many. */
-  async #removeLost(
+  /** Removes what creations left behind whose answers were lost, as many as were since then; how many. */
+  async removeLost(
     { folderId, name, fileSize }: NewFile,
     { since, lost }: { readonly since: number; readonly lost: number },
     context: CallContext,
