@@ -9,6 +9,7 @@ import { type Contestant, type Figures, type Job, programOf } from './job.ts'
 const contestants = {
   library: () => import('./contestants/library.ts'),
   'upload-from': () => import('./contestants/upload-from.ts'),
+  'upload-file': () => import('./contestants/upload-file.ts'),
   'lib-storage': () => import('./contestants/lib-storage.ts'),
   'lib-storage-crc32': () => import('./contestants/lib-storage-crc32.ts'),
   'naive-loop': () => import('./contestants/naive-loop.ts'),

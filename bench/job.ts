@@ -20,6 +20,8 @@ export interface Job {
   readonly rate?: number
   /** The source is the stdout of another program. */
   readonly child?: boolean
+  /** A finished file that is uploaded, in place of a source. */
+  readonly file?: string
   /** Uploads at once, each of so many bytes; absent: one. */
   readonly uploads?: number
 }

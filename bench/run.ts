@@ -23,11 +23,13 @@ import { spool } from './scenarios/spool.ts'
 import { start } from './scenarios/start.ts'
 import { syncs } from './scenarios/syncs.ts'
 import { throughput } from './scenarios/throughput.ts'
+import { uploadFile } from './scenarios/upload-file.ts'
 
 const SCENARIOS: Record<string, (pace: Pace) => Promise<Outcome>> = {
   throughput,
   'small-parts': smallParts,
   'from-a-child': fromAChild,
+  'upload-file': uploadFile,
   'api-latency': apiLatency,
   'finish-lag': finishLag,
   memory,

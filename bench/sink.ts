@@ -14,6 +14,8 @@ export interface SinkOptions {
   readonly apiLatency?: number
   /** Before each answer of the storage, in ms. */
   readonly storageLatency?: number
+  /** Bytes of a slice of V4's. */
+  readonly sliceSize?: number
   /** Share of PUTs that are reset somewhere in their bodies. */
   readonly resets?: number
 }
@@ -31,7 +33,8 @@ export interface Received {
   readonly firstPut: number
 }
 
-const serve = ({ tls, apiLatency = 0, storageLatency = 0, resets = 0 }: SinkOptions): Server => {
+const serve = (options: SinkOptions): Server => {
+  const { tls, apiLatency = 0, storageLatency = 0, resets = 0, sliceSize = 0 } = options
   const stored = new Map<string, number>()
   let received = { bytes: 0, puts: 0, resets: 0, registrations: 0, firstPut: 0 }
   let random = randomFrom(1)
@@ -85,6 +88,14 @@ const serve = ({ tls, apiLatency = 0, storageLatency = 0, resets = 0 }: SinkOpti
             `${url.origin}${url.pathname}/${number}?X-Amz-SignedHeaders=content-type%3Bhost`,
         )
         answer(res, apiLatency, JSON.stringify({ upload_urls }))
+      } else if (url.pathname.endsWith('/local_upload')) {
+        const { name, file_size } = JSON.parse(Buffer.concat(chunks).toString()).data
+        const upload_urls = Array.from({ length: Math.ceil(file_size / sliceSize) }, (_, at) => ({
+          size: Math.min(sliceSize, file_size - at * sliceSize),
+          url: `${url.origin}/bucket/${at}?X-Amz-SignedHeaders=content-type%3Bhost`,
+        }))
+        const data = { id: 'file', name, status: 'created', media_type: 'video/mp4', upload_urls }
+        answer(res, apiLatency, JSON.stringify({ data }))
       } else if (url.searchParams.has('uploads')) {
         answer(res, 0, multipart('Initiate', '<UploadId>1</UploadId>'))
       } else {

@@ -1,6 +1,5 @@
-import { open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { fileInMemory } from '../file-in-memory.ts'
 import type { Job } from '../job.ts'
 import {
   cpuOf,
@@ -157,15 +156,4 @@ const sizes = async (
       ...names.map(name => spread(sample(runs[key(name, cell)] ?? [], rateOf))),
     ]),
   }
-}
-
-/** A file in memory where the system has such a place, for curl to send. */
-const fileInMemory = async (bytes: number): Promise<string> => {
-  const folder = process.platform === 'linux' ? '/dev/shm' : tmpdir()
-  const path = join(folder, `frameio-bench-${process.pid}`)
-  const file = await open(path, 'w')
-  const block = Buffer.alloc(MiB, 7)
-  for (let at = 0; at < bytes; at += block.length) await file.write(block)
-  await file.close()
-  return path
 }
