@@ -457,15 +457,17 @@ t.test('whoever wants to know is told of each other try of a call', async t => {
     waitUntilUploaded: client => client.waitUntilUploaded('a1'),
     registerParts: client => client.registerParts('a1', [PART]),
     createRealtimeAsset: client => client.createRealtimeAsset(NEW),
+    getDevice: client => client.getDevice(),
   } satisfies Record<CallRetry['call'], (client: FrameioClient) => Promise<unknown>>
   for (const [call, make] of Object.entries(calls)) {
     const answer = { ...ASSET, ...ONE_URL, upload_completed_at: '2026-01-01' }
     const retry = { giveUpAfter: 60_000, minDelay: 1, maxDelay: 5 }
     const answers = [[429, longShape] as const, [200, answer] as const]
-    const { client } = await answering(t, answers, { onRetry, retry })
+    const device = call === 'getDevice' ? {} : undefined
+    const { client } = await answering(t, answers, { onRetry, retry, device })
     await make(client)
     const [one] = told.splice(0)
-    const assetId = call === 'createRealtimeAsset' ? undefined : 'a1'
+    const assetId = ['createRealtimeAsset', 'getDevice'].includes(call) ? undefined : 'a1'
     t.match(one, { call, assetId, attempt: 1, error: { code: 'ERR_RATE_LIMITED' } })
     t.ok(one && one.delay > 0 && one.giveUpIn > 50_000 && one.giveUpIn <= 60_000)
   }
@@ -475,6 +477,24 @@ t.test('whoever wants to know is told of each other try of a call', async t => {
     },
   })
   t.match(await failureOf(client.getAsset('a1')), { message: 'enough of it' })
+})
+
+t.test('a device learns who it is, and the platform has none', async t => {
+  const sandbox = await sandboxFor(t)
+  const { accessToken: token } = sandbox.devices.pair({ name: 'Cam A' })
+  const client = clientFor(t, sandbox.url, { token, device: { clientVersion: '1.2.3' } })
+  t.match(await client.getDevice(), { name: 'Cam A', project: { name: 'Sandbox project' } })
+  t.match(sandbox.requests.at(-1), {
+    operation: 'device',
+    headers: { 'x-client-version': '1.2.3' },
+  })
+  const platform = clientFor(t, sandbox.url, { token })
+  t.match(await failureOf(platform.getDevice()), {
+    code: 'ERR_INVALID_OPTION',
+    option: 'device',
+    message: /^device must be given to the client/,
+  })
+  t.equal(sandbox.requests.length, 1)
 })
 
 t.test('past the budget the last failure is the error, with its attempts', async t => {

@@ -256,7 +256,7 @@ t.test('bad options are refused by name, and secrets are not shown', async t => 
     [{ file: 'f', tokens: { ...tokens, lifetime: 0 } }, /^tokens\.lifetime must be a positive/],
     [{ file: 'f', tokens: { ...tokens, accessToken: 5 } }, /^tokens\.accessToken must be/],
     [{ file: 'f', tokens: { ...tokens, more: 1 } }, /^tokens\.more is not an option/],
-    [{ file: '/proc/none/f', tokens }, /^file must be one that can be written; .*ENOENT/],
+    [{ file: '/proc/none/f', tokens }, /^file must be one that can be read and written; .*ENOENT/],
   ]
   for (const [options, message] of saves) {
     const saved = saveDeviceTokens(options as Parameters<typeof saveDeviceTokens>[0])

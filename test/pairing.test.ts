@@ -1,6 +1,6 @@
 import t from 'tap'
 import { CLOCK_DOOR } from '../lib/frameio/pairing-options.ts'
-import { type PairDeviceOptions, type PairingCode, pairDevice } from '../lib/index.ts'
+import { type PairDeviceOptions, type PairingCode, pairDevice, type Retry } from '../lib/index.ts'
 import type { Fault, Sandbox, SandboxOptions } from '../lib/sandbox/index.ts'
 import { QUICK, sandboxFor, shown, until } from './support/sandboxes.ts'
 
@@ -58,8 +58,8 @@ t.test('a code is shown, a person enters it, and there are tokens and a device',
   t.match(device, { name: 'Cam A', status: 'online', project: { name: 'Sandbox project' } })
   t.match(codes, [{ userCode: /^\d{6}$/, verificationUri: /^https:/ }])
   t.match(codes[0]?.verificationUriComplete, codes[0]?.userCode)
-  const left = (codes[0]?.expiresAt ?? 0) - performance.now()
-  t.ok(left > 60_000 && left <= 120_000)
+  const { expiresIn = 0 } = codes[0] ?? {}
+  t.ok(expiresIn > 60_000 && expiresIn <= 120_000)
   t.strictSame(callsOf(sandbox), ['code', 'poll', 'device'])
   for (const { headers } of sandbox.requests) t.equal(headers['x-client-version'], '1.2.3')
   await until(() => sandbox.stats.openSockets === 0, 'its connections to be closed')
@@ -169,7 +169,6 @@ const ends: [on: 'code' | 'poll' | 'device', answer: Fault['do'], code: string, 
     ['poll', word('whatever'), 'ERR_REQUEST_REJECTED', /answered 400 \(whatever\)/],
     ['poll', { status: 200, body: { access_token: 'a' } }, 'ERR_BAD_RESPONSE', /refresh_token/],
     ['device', { status: 401, body: { error: 'no' } }, 'ERR_UNAUTHORIZED', /Reading the device/],
-    ['device', { status: 403 }, 'ERR_FORBIDDEN', /Reading the device/],
   ]
 
 for (const [on, answer, code, message] of ends) {
@@ -196,11 +195,57 @@ t.test('a secret that comes back in a refusal is not shown', async t => {
 })
 
 t.test('where the device cannot be asked any more, the tokens are not lost', async t => {
+  for (const status of [503, 403]) {
+    const sandbox = await sandboxFor(t, quick)
+    sandbox.faults.add({ on: 'device', times: Infinity, do: { status } })
+    const { tokens, device } = await pairDevice(optionsFor(sandbox))
+    t.equal(device, undefined)
+    t.equal(tokens.accessToken, sandbox.devices.paired[0]?.accessToken)
+  }
+})
+
+t.test('a screen is told when a code is over, and each time only of that code', async t => {
   const sandbox = await sandboxFor(t, quick)
-  sandbox.faults.add({ on: 'device', times: Infinity, do: { status: 503 } })
-  const { tokens, device } = await pairDevice(optionsFor(sandbox))
-  t.equal(device, undefined)
-  t.equal(tokens.accessToken, sandbox.devices.paired[0]?.accessToken)
+  sandbox.faults.add({ on: 'poll', do: word('expired_token') })
+  sandbox.faults.add({ on: 'device', do: { delay: 50 } })
+  const codes: PairingCode[] = []
+  const onCode: PairDeviceOptions['onCode'] = code => {
+    codes.push(code)
+    t.strictSame(
+      codes.map(({ signal }) => signal.aborted),
+      codes.map((_, at) => at < codes.length - 1),
+    )
+    sandbox.devices.enter(code.userCode)
+  }
+  const pairing = pairDevice(optionsFor(sandbox, [], { onCode }))
+  await until(() => codes[1]?.signal.aborted === true, 'the end of the second')
+  t.notOk(
+    sandbox.requests.find(({ operation }) => operation === 'device')?.endedAt,
+    'as soon as it was entered, whatever is asked afterwards',
+  )
+  await pairing
+  t.equal(codes.length, 2)
+})
+
+t.test('each other try is told of', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  sandbox.faults.add(
+    { on: 'code', do: { status: 503 } },
+    { on: 'poll', times: 2, do: { reset: 'before' } },
+    { on: 'device', do: { status: 502 } },
+  )
+  const told: Retry[] = []
+  const onRetry = (retry: Retry) => void told.push(retry)
+  await pairDevice(optionsFor(sandbox, [], { onRetry, retry: { ...QUICK, giveUpAfter: 9_000 } }))
+  t.match(told, [
+    { attempt: 1, error: { code: 'ERR_SERVER', message: /Asking for a code/ } },
+    { attempt: 1, delay: 2, error: { code: 'ERR_NETWORK', message: /Pairing failed/ } },
+    { attempt: 2, delay: 4, error: { code: 'ERR_NETWORK' } },
+    { attempt: 1, error: { code: 'ERR_SERVER', message: /Reading the device/ } },
+  ])
+  const left = told.map(({ giveUpIn }) => giveUpIn)
+  t.ok(left[1] && left[1] > 60_000 && left[1] < 121_000, 'until there is another code')
+  t.ok(left[0] && left[0] <= 9_000)
 })
 
 t.test('what onCode throws is what the pairing fails with', async t => {
@@ -254,6 +299,7 @@ t.test('bad options are refused by name, and secrets are not shown', async t => 
     [{ dispatcher: 5 }, /^dispatcher must be an undici Dispatcher/],
     [{ signal: 5 }, /^signal must be an AbortSignal/],
     [{ onCode: 5 }, /^onCode must be a function/],
+    [{ onRetry: 5 }, /^onRetry must be a function/],
     [{ retry: { giveUpAfter: -1 } }, /^retry\.giveUpAfter must be/],
     [{ oncode: 5 }, /^oncode is not an option; did you mean onCode\?/],
   ]

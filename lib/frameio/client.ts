@@ -1,6 +1,7 @@
 /**
  * The only file that speaks to Frame.io: which calls there are, and what they say.
  */
+import { invalid } from '../checks.ts'
 import { AbortError } from '../errors.ts'
 import { Api, type CallContext } from './api.ts'
 import {
@@ -13,6 +14,7 @@ import {
   type WaitOptions,
 } from './arguments.ts'
 import { deleteBy } from './deletion.ts'
+import { askDevice, type DeviceInfo } from './device-info.ts'
 import {
   type CallRetry,
   type ConnectionOptions,
@@ -150,6 +152,18 @@ export class FrameioClient {
   #context(call: CallRetry['call'], assetId?: string): CallContext {
     const { onRetry } = this.#api.options
     return { ...this.#api.alone, onRetry: retry => onRetry({ call, assetId, ...retry }) }
+  }
+
+  /**
+   * Who a Camera to Cloud device is, and in which project: to be asked before a take (Frame.io's C2C guide).
+   *
+   * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` on a client without `device`
+   */
+  async getDevice(): Promise<DeviceInfo> {
+    if (!this.#api.options.device) {
+      throw invalid('device', undefined, 'given to the client: the platform has no devices')
+    }
+    return askDevice(this.#api, this.#context('getDevice'))
   }
 
   /** Ends all connections, but for those of a dispatcher that was given. What still runs fails. */

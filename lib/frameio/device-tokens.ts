@@ -26,7 +26,14 @@ import { BASE_URL, checkBaseUrl, checkVersion } from './options.ts'
 import { refresh } from './refresh.ts'
 import { leadOf, type Renewed, renewing } from './renewing.ts'
 import type { RefreshingToken } from './token.ts'
-import { type KeptTokens, LONGEST_WAIT, LOOK_AGAIN, stuck, tokenFile } from './token-file.ts'
+import {
+  type KeptTokens,
+  LONGEST_WAIT,
+  LOOK_AGAIN,
+  onFile,
+  stuck,
+  tokenFile,
+} from './token-file.ts'
 
 export interface DeviceTokensOptions {
   /**
@@ -57,7 +64,7 @@ export interface DeviceTokensOptions {
  *   does not know the client. All three end an upload; anything else is tried again.
  */
 export const deviceTokens = (options: DeviceTokensOptions): RefreshingToken => {
-  const { client, dispatcher, path } = resolveOptions(options)
+  const { client, dispatcher, path } = resolveTokenOptions(options)
   const file = tokenFile(path)
   /** A new pair that is not in the file yet, with the lock. Holds 3. */
   let unsaved: { readonly tokens: Tokens; readonly lock: Lock } | undefined
@@ -131,14 +138,10 @@ export const saveDeviceTokens = async (options: {
   const path = take('file', options.file, FILE)
   const tokens = checkTokens('tokens', options.tokens)
   const file = tokenFile(path)
-  try {
+  await onFile(path, async () => {
     const lock = await file.lock()
     await file.write(tokens).finally(() => lock.release())
-  } catch (error) {
-    if (error instanceof RealtimeUploadError) throw error
-    const message = `file must be one that can be written; ${path} cannot: ${(error as Error).message}`
-    throw new RealtimeUploadError('ERR_INVALID_OPTION', message, { option: 'file', cause: error })
-  }
+  })
 }
 
 /** What is kept, where its access token is in force for a while yet. */
@@ -157,9 +160,10 @@ const notPaired = (message: string, details: { path: string; statusCode?: number
 
 const FILE = text('the path of a file', /./)
 
-const resolveOptions = (options: DeviceTokensOptions) => {
+/** @param more names of options that others take as well */
+export const resolveTokenOptions = (options: DeviceTokensOptions, more: readonly string[] = []) => {
   object('options', options)
-  refuseUnknown('', options, KNOWN)
+  refuseUnknown('', options, [...KNOWN, ...more])
   const { file, clientId, clientSecret, dispatcher } = options
   const { clientVersion = '0.0.0', baseUrl = BASE_URL } = definedOf(options)
   const client: AuthClient = {

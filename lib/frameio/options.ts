@@ -105,6 +105,7 @@ export interface CallRetry extends Retry {
     | 'getAsset'
     | 'deleteAsset'
     | 'waitUntilUploaded'
+    | 'getDevice'
   /** The asset concerned, where there is one already. */
   readonly assetId: string | undefined
 }

@@ -13,7 +13,7 @@ import {
   takeIfGiven,
 } from '../checks.ts'
 import { checkDispatcher } from '../net/http.ts'
-import { checkRetry, type RetryOptions, sleep } from '../net/retry.ts'
+import { checkRetry, type Retry, type RetryOptions, sleep } from '../net/retry.ts'
 import { type AuthClient, CLIENT_ID } from './auth.ts'
 import { BASE_URL, checkBaseUrl, checkVersion, DEFAULTS } from './options.ts'
 
@@ -37,6 +37,12 @@ export interface PairDeviceOptions {
    * throws is what the pairing fails with, and a promise that it returns is awaited.
    */
   readonly onCode: (code: PairingCode) => void | Promise<void>
+  /**
+   * Told before each other try, also where Frame.io could not be asked whether the code was entered: then
+   * `giveUpIn` says when there will be another code. What it throws is what the pairing fails with.
+   * Default: nobody is told.
+   */
+  readonly onRetry?: ((retry: Retry) => void) | undefined
 }
 
 /** What is shown to the person who pairs the device. */
@@ -47,8 +53,10 @@ export interface PairingCode {
   readonly verificationUri: string | undefined
   /** The same with the code in it: for a QR code. */
   readonly verificationUriComplete: string | undefined
-  /** When it ends, on the clock of `performance.now()`: two minutes at most. */
-  readonly expiresAt: number
+  /** How long it can be entered from now on, in ms: two minutes at most. */
+  readonly expiresIn: number
+  /** Aborts when there is no use in showing it any more: it was entered or has expired, or the pairing ended. */
+  readonly signal: AbortSignal
 }
 
 /** How time passes. */
@@ -65,7 +73,7 @@ export const resolvePairing = (options: PairDeviceOptions) => {
   object('options', options)
   refuseUnknown('', options, KNOWN)
   const { clientId, clientSecret, dispatcher, retry, signal, onCode } = options
-  const { clientVersion = '0.0.0', baseUrl = BASE_URL } = definedOf(options)
+  const { clientVersion = '0.0.0', baseUrl = BASE_URL, onRetry = () => {} } = definedOf(options)
   const client: AuthClient = {
     baseUrl: checkBaseUrl(baseUrl),
     clientId: take('clientId', clientId, CLIENT_ID),
@@ -79,6 +87,7 @@ export const resolvePairing = (options: PairDeviceOptions) => {
     retry: checkRetry(retry, DEFAULTS.retry),
     signal: takeIfGiven('signal', signal, abortSignal),
     onCode: take('onCode', onCode, aFunction) as PairDeviceOptions['onCode'],
+    onRetry: take('onRetry', onRetry, aFunction) as (retry: Retry) => void,
     clock: clock ?? { now: () => performance.now(), sleep },
   }
 }
@@ -92,4 +101,5 @@ const KNOWN = [
   'retry',
   'signal',
   'onCode',
+  'onRetry',
 ] as const satisfies (keyof PairDeviceOptions)[]

@@ -8,16 +8,13 @@
  *
  * All times are on the monotonic clock, for that of a camera jumps when it first has a network.
  */
-import { setMaxListeners } from 'node:events'
-import type { Dispatcher } from 'undici'
-import { AbortError, RealtimeUploadError } from '../errors.ts'
-import { openAgent } from '../net/agents.ts'
-import { Failure, Pulse, type RetryOptions, withRetries } from '../net/retry.ts'
-import { judgeAuthAnswer } from '../net/rulings.ts'
-import { followSignal, unlessAborted } from '../net/signals.ts'
+import { RealtimeUploadError } from '../errors.ts'
+import { Failure, Pulse, type Retry, withRetries } from '../net/retry.ts'
+import { unlessAborted } from '../net/signals.ts'
 import { Api } from './api.ts'
-import { type AuthAnswer, type AuthClient, askAuth } from './auth.ts'
+import { askAuth } from './auth.ts'
 import { type DeviceCode, readDeviceCode, readTokens, type Tokens } from './auth-answers.ts'
+import { type AuthLine, openLine, refusalOf } from './auth-line.ts'
 import { askDevice, type DeviceInfo } from './device-info.ts'
 import { resolveClientOptions } from './options.ts'
 import { type Clock, type PairDeviceOptions, resolvePairing } from './pairing-options.ts'
@@ -48,40 +45,32 @@ export interface Pairing {
  * await saveDeviceTokens({ file: 'tokens.json', tokens })
  */
 export const pairDevice = async (options: PairDeviceOptions): Promise<Pairing> => {
-  const { client, dispatcher, retry, signal, onCode, clock } = resolvePairing(options)
-  const ending = new AbortController()
-  setMaxListeners(0, ending.signal)
-  const abort = (reason: unknown) => ending.abort(new AbortError(reason, 'The pairing was aborted'))
-  const unfollow = signal ? followSignal(signal, abort) : () => {}
-  if (signal?.aborted) abort(signal.reason)
-  const own = dispatcher ? undefined : openAgent()
-  const line: Line = {
-    client,
-    dispatcher: dispatcher ?? (own as NonNullable<typeof own>).dispatcher,
-    retry,
-    signal: ending.signal,
-    clock,
-  }
+  const { onCode, onRetry, clock, ...settings } = resolvePairing(options)
+  const { line: common, close } = openLine(settings, 'The pairing was aborted')
+  const line: Line = { ...common, onRetry, clock }
   try {
     for (;;) {
       const code = await requestCode(line)
-      const { userCode, verificationUri, verificationUriComplete, expiresAt } = code
-      const shown = { userCode, verificationUri, verificationUriComplete, expiresAt }
-      await unlessAborted(line.signal, (async () => onCode(shown))())
-      const tokens = await waitForPerson(line, code)
-      if (tokens) return { tokens, device: await whoIs(line, tokens) }
+      const over = new AbortController()
+      try {
+        const { userCode, verificationUri, verificationUriComplete } = code
+        const shown = { userCode, verificationUri, verificationUriComplete, signal: over.signal }
+        const expiresIn = Math.max(0, code.expiresAt - clock.now())
+        await unlessAborted(line.signal, (async () => onCode({ ...shown, expiresIn }))())
+        const tokens = await waitForPerson(line, code)
+        over.abort()
+        if (tokens) return { tokens, device: await whoIs(line, tokens) }
+      } finally {
+        over.abort()
+      }
     }
   } finally {
-    unfollow()
-    await own?.close()
+    await close()
   }
 }
 
-interface Line {
-  readonly client: AuthClient
-  readonly dispatcher: Dispatcher
-  readonly retry: RetryOptions
-  readonly signal: AbortSignal
+interface Line extends AuthLine {
+  readonly onRetry: (retry: Retry) => void
   readonly clock: Clock
 }
 
@@ -91,7 +80,8 @@ type Code = DeviceCode & { readonly expiresAt: number }
 /** Write, stay paired, and nothing else (Frame.io's C2C guide). */
 const SCOPE = 'asset_create offline'
 
-const requestCode = ({ client, dispatcher, retry, signal, clock }: Line): Promise<Code> => {
+const requestCode = (line: Line): Promise<Code> => {
+  const { client, dispatcher, retry, signal, onRetry, clock } = line
   const what = 'Asking for a code failed'
   const attempt = async () => {
     // It ends at Frame.io before it ends here, however long the answer was under way.
@@ -107,11 +97,11 @@ const requestCode = ({ client, dispatcher, retry, signal, clock }: Line): Promis
       what,
     })
     // A portal's page may come with 200.
-    if (answer.status !== 200 || answer.body === undefined) throw refusal(what, answer)
+    if (answer.status !== 200 || answer.body === undefined) throw refusalOf(what, answer)
     const code = readDeviceCode(answer.body)
     return { ...code, expiresAt: askedAt + code.lifetime }
   }
-  return withRetries(attempt, { retry, signal, pulse: new Pulse(), onRetry: () => {} })
+  return withRetries(attempt, { retry, signal, pulse: new Pulse(), onRetry })
 }
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
@@ -121,8 +111,9 @@ const SLOWER_BY = 5_000
 
 /** The tokens, once a person has entered the code; undefined where it has expired. */
 const waitForPerson = async (line: Line, code: Code): Promise<Tokens | undefined> => {
-  const { signal, clock } = line
+  const { signal, clock, onRetry } = line
   let { interval } = code
+  let failures = 0
   // Frame.io has the last word on its end, for clocks differ: ours only where nothing is heard.
   for (const end = code.expiresAt + interval; clock.now() < end; ) {
     await clock.sleep(interval, signal)
@@ -130,6 +121,9 @@ const waitForPerson = async (line: Line, code: Code): Promise<Tokens | undefined
       if (!(error instanceof Failure) || error.ruling.verdict === 'fatal') throw final(error)
       // RFC 8628 §3.5: less often while the network is in trouble, such as twice as long each time.
       interval *= 2
+      failures += 1
+      const giveUpIn = Math.max(0, end - clock.now())
+      onRetry({ attempt: failures, delay: interval, giveUpIn, error: toldOf(error) })
       return 'pending' as const
     })
     if (said === 'slower') interval += SLOWER_BY
@@ -160,45 +154,36 @@ const poll = async ({ client, dispatcher, signal }: Line, deviceCode: string) =>
   })
   if (answer.status === 200 && answer.body !== undefined) return readTokens(answer.body)
   const word = answer.reason === undefined ? undefined : WORDS[answer.reason]
-  if (word === undefined || answer.status >= 500) throw refusal(what, answer)
+  if (word === undefined || answer.status >= 500) throw refusalOf(what, answer)
   return word
 }
 
-const refusal = (what: string, { status, reason }: AuthAnswer): Failure => {
-  const ruling = judgeAuthAnswer(status, reason)
-  const advice = ADVICE[reason ?? ''] ?? ''
-  const message = `${what}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${advice}`
-  return new Failure(ruling, message, { statusCode: status })
-}
+const final = (error: unknown) => (error instanceof Failure ? toldOf(error) : error)
 
-const ADVICE: Readonly<Record<string, string>> = {
-  invalid_client: "; check clientId and clientSecret, which is that of the device's model",
-  invalid_request: '; the clientId must be unique to the device, and no mail or MAC address',
-  access_denied: '; the person declined',
-}
-
-const final = (error: unknown) =>
-  error instanceof Failure
-    ? new RealtimeUploadError(error.ruling.code, error.message, error.details)
-    : error
+const toldOf = ({ ruling, message, details }: Failure) =>
+  new RealtimeUploadError(ruling.code, message, details)
 
 /** Who the device is. A person has done their part: not for want of this must that be lost. */
 const whoIs = async (line: Line, tokens: Tokens): Promise<DeviceInfo | undefined> => {
-  const { client, dispatcher, retry, signal } = line
+  const { client, dispatcher, retry, signal, onRetry } = line
   const { baseUrl, clientVersion } = client
   const device = { clientVersion }
   const token = tokens.accessToken
   const api = new Api(resolveClientOptions({ token, baseUrl, device, dispatcher, retry }))
   try {
-    return await askDevice(api, { signal, pulse: new Pulse(), onRetry: () => {} })
+    return await askDevice(api, { signal, pulse: new Pulse(), onRetry })
   } catch (error) {
     if (error instanceof RealtimeUploadError && MAY_PASS.has(error.code)) return undefined
     throw error
   }
 }
 
-/** Faults of the way to Frame.io, or of its own. */
+/**
+ * Faults of the way to Frame.io, or of its own. And a device may be forbidden to ask: no answer of a real
+ * one is documented, and its tokens may only write.
+ */
 const MAY_PASS: ReadonlySet<string> = new Set([
+  'ERR_FORBIDDEN',
   'ERR_NETWORK',
   'ERR_TIMEOUT',
   'ERR_SERVER',

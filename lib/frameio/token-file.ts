@@ -24,14 +24,20 @@ export interface KeptTokens extends Tokens {
 }
 
 export interface TokenFile {
+  /** Whatever stands in it: nothing where there is no file. */
+  all(): Promise<Readonly<Record<string, unknown>>>
   /** Undefined where there are none, or no file. */
   read(): Promise<KeptTokens | undefined>
   /** Durable when this is over. Only for who has the lock. */
   write(tokens: Tokens): Promise<void>
+  /** Likewise, of fields that are none of the tokens. */
+  put(fields: Readonly<Record<string, unknown>>): Promise<void>
+  /** Takes the tokens out, likewise. */
+  forget(): Promise<void>
   /** Undefined where another has it. */
   tryLock(): Promise<Lock | undefined>
-  /** Waits for it. */
-  lock(): Promise<Lock>
+  /** Waits for it; throws the signal's reason where that aborts. */
+  lock(signal?: AbortSignal): Promise<Lock>
 }
 
 /** Between two looks whether a lock is free, in ms. */
@@ -58,21 +64,52 @@ export const tokenFile = (file: string): TokenFile => {
       throw error
     }
   }
+  const put = async (fields: object) => {
+    const kept = { ...(await content()), ...fields }
+    await replaceDurably(await real(), `${JSON.stringify(kept, undefined, 2)}\n`)
+  }
   return {
+    all: content,
     read: async () => tokensIn(await content()),
     async write({ accessToken, refreshToken, lifetime }) {
       const expiresAt = new Date(Date.now() + lifetime).toISOString()
-      const kept = { ...(await content()), accessToken, refreshToken, lifetime, expiresAt }
-      await replaceDurably(await real(), `${JSON.stringify(kept, undefined, 2)}\n`)
+      await put({ accessToken, refreshToken, lifetime, expiresAt })
     },
+    put,
+    forget: () => put(NO_TOKENS),
     tryLock,
-    async lock() {
+    async lock(signal) {
       for (const start = performance.now(); ; await wait(LOOK_AGAIN)) {
+        signal?.throwIfAborted()
         const lock = await tryLock()
         if (lock) return lock
         if (performance.now() - start > LONGEST_WAIT) throw stuck(file)
       }
     },
+  }
+}
+
+/** JSON leaves out what is undefined. */
+const NO_TOKENS = {
+  accessToken: undefined,
+  refreshToken: undefined,
+  lifetime: undefined,
+  expiresAt: undefined,
+}
+
+/**
+ * Works on a file that was given as an option.
+ *
+ * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` in place of what the system says of it
+ */
+export const onFile = async <T>(path: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work()
+  } catch (error) {
+    const isSystems = error instanceof Error && 'syscall' in error
+    if (!isSystems) throw error
+    const message = `file must be one that can be read and written; ${path} cannot: ${error.message}`
+    throw new RealtimeUploadError('ERR_INVALID_OPTION', message, { option: 'file', cause: error })
   }
 }
 
