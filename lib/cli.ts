@@ -9,7 +9,8 @@ import { readFileSync } from 'node:fs'
 process.on('SIGUSR1', () => {})
 
 const { run } = await import('./cli/run.ts')
+const { leave } = await import('./cli/leave.ts')
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 const code = await run(process.argv.slice(2), version)
 // Connections that are still being made would keep the process for seconds.
-process.exit(code)
+await leave(code)

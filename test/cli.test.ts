@@ -156,6 +156,7 @@ t.test('options', async t => {
     t.equal(code, 0)
     t.match(asset, { name: 'A001.mov', filetype: 'video/quicktime' })
     const calls = sandbox.requests.filter(({ side }) => side === 'api')
+    t.equal(calls.shift()?.path, '/v2/devices/me')
     t.ok(calls.every(({ path }) => path.startsWith('/v2/devices/assets')))
     t.ok(calls.every(({ headers }) => headers['x-client-version'] === '1.2.3'))
   })

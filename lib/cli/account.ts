@@ -8,6 +8,9 @@ import { readProxies } from '../net/proxies.ts'
 import { openProxyAgent } from '../net/proxy-agent.ts'
 import type { Settings } from './arguments.ts'
 import { checkAsset } from './check-asset.ts'
+import { checkDevice } from './check-device.ts'
+import { readCredentials } from './device/credentials.ts'
+import { tokensOfDevice } from './device/tokens.ts'
 import { messageOf } from './failures.ts'
 import type { Secrets } from './secrets.ts'
 import type { Discarded, Target } from './target.ts'
@@ -27,17 +30,27 @@ type Connection = Pick<FrameioClientOptions, 'token' | 'baseUrl' | 'device' | 'd
 
 /** How an account is reached, and how to let go of that. */
 export const connect = async (
-  settings: Pick<Settings, 'tokenFile' | 'producer' | 'follow' | 'upload'>,
+  settings: Pick<Settings, 'tokenFile' | 'credentials' | 'producer' | 'follow' | 'upload'>,
   secrets: Secrets,
   waiting: Waiting,
 ) => {
-  const { baseUrl, device } = settings.upload
-  const reading = tokensOf(settings, secrets)
-  const tokens = await waiting.during(`${settings.tokenFile} gives no token yet`, reading)
+  const { credentials: file, upload, tokenFile } = settings
+  const { baseUrl, device } = upload
+  const found =
+    file === undefined
+      ? await waiting.during(`${tokenFile} gives no token yet`, tokensOf(settings, secrets))
+      : await readCredentials(file, secrets)
   const proxyFor = readProxies(process.env)
   const proxy = proxyFor && openProxyAgent(proxyFor)
-  const connection = { token: tokens.renewing, baseUrl, device, dispatcher: proxy?.dispatcher }
-  return { connection, first: tokens.first, disconnect: async () => proxy?.close() }
+  const reached = { baseUrl, dispatcher: proxy?.dispatcher }
+  const disconnect = async () => proxy?.close()
+  if ('renewing' in found) {
+    const { renewing: token, first } = found
+    return { connection: { token, device, ...reached }, first, disconnect }
+  }
+  const options = { ...found, ...reached, clientVersion: device?.clientVersion }
+  const token = tokensOfDevice(options, secrets)
+  return { connection: { token, device, ...reached }, first: token, disconnect }
 }
 
 export const openAccount = async (
@@ -54,6 +67,7 @@ export const openAccount = async (
     onRetry: waiting.onRetry,
   })
   try {
+    if (settings.check && connection.device) await checkDevice(asking, waiting.display)
     const assetId = await assetOf(settings, asking)
     const cap = Math.max(concurrency, DEFAULT_CAP)
     const client = new FrameioClient({ ...connection, retry, memoryLimit, concurrency: cap })

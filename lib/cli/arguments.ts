@@ -8,6 +8,7 @@ import { finishWav } from '../upload/wav.ts'
 import { readFlags, strayFlagIn, type Values } from './flags.ts'
 import { checkFolder, isFolder } from './folder-settings.ts'
 import { type FollowSettings, followOf } from './follow-settings.ts'
+import { checkCredentials, checkTarget } from './target-settings.ts'
 import { UsageError } from './usage.ts'
 
 export interface Settings {
@@ -17,6 +18,8 @@ export interface Settings {
   readonly extension: string | undefined
   readonly filetype: string
   readonly tokenFile: string | undefined
+  /** The file of a device that was paired. */
+  readonly credentials: string | undefined
   /** A folder, or '' for a new one in the system's folder for temporary files. */
   readonly sandbox: string | undefined
   /** Options of the library, as far as they were given. */
@@ -50,7 +53,7 @@ export interface Settings {
 
 /** Of `--resume`. */
 export interface ResumeSettings
-  extends Pick<Settings, 'tokenFile' | 'upload' | 'json' | 'quiet' | 'verbose'> {
+  extends Pick<Settings, 'tokenFile' | 'credentials' | 'upload' | 'json' | 'quiet' | 'verbose'> {
   /** The folder. */
   readonly resume: string
   /** Only show what is there. */
@@ -65,7 +68,7 @@ export interface ResumeSettings
 export interface FolderSettings
   extends Pick<
     Settings,
-    'parent' | 'tokenFile' | 'sandbox' | 'upload' | 'json' | 'quiet' | 'verbose'
+    'parent' | 'tokenFile' | 'credentials' | 'sandbox' | 'upload' | 'json' | 'quiet' | 'verbose'
   > {
   readonly follow: FollowSettings
   /** Patterns of names; none: whatever has a media type. */
@@ -84,6 +87,7 @@ export const readArguments = (
   const values = readFlags(own)
   if (values.help) return 'help'
   if (values.version) return 'version'
+  checkCredentials(values)
   if (values.resume !== undefined) return resumeSettingsOf(values, values.resume, producer)
   try {
     if (isFolder(values.follow)) return folderSettingsOf(values, values.follow, producer)
@@ -122,6 +126,7 @@ const settingsOf = (values: Values, producer: Settings['producer']): Settings =>
     extension,
     filetype,
     tokenFile: values['token-file'],
+    credentials: values.credentials,
     sandbox,
     upload: uploadOf(values),
     json: values.json ?? false,
@@ -179,7 +184,16 @@ const spoolOf = (values: Values): Settings['upload']['spool'] => {
 
 /** What goes with `--resume`: how Frame.io is reached, and how much is said. */
 const WITH_RESUME = new Set<string>([
-  ...['resume', 'list', 'device', 'memory', 'concurrency', 'give-up-after', 'base-url'],
+  ...[
+    'resume',
+    'list',
+    'device',
+    'credentials',
+    'memory',
+    'concurrency',
+    'give-up-after',
+    'base-url',
+  ],
   ...['idle', 'token-file', 'json', 'quiet', 'verbose'],
 ])
 
@@ -193,8 +207,8 @@ const resumeSettingsOf = (
   if (stranger !== undefined) throw new UsageError(`--${stranger} has no meaning with --resume`)
   if (producer) throw new UsageError('--resume records nothing, so no program stands behind it')
   const { json = false, quiet = false, verbose = false, list = false } = values
-  const { idle, 'token-file': tokenFile } = values
-  const given = { resume, list, idle, tokenFile, json, quiet, verbose }
+  const { idle, 'token-file': tokenFile, credentials } = values
+  const given = { resume, list, idle, tokenFile, credentials, json, quiet, verbose }
   return { ...given, upload: uploadOf(values), producer, follow: undefined }
 }
 
@@ -214,6 +228,7 @@ const folderSettingsOf = (
     parent,
     sandbox,
     tokenFile: values['token-file'],
+    credentials: values.credentials,
     upload: uploadOf(values),
     json,
     quiet,
@@ -236,41 +251,6 @@ const refuseToken = (argv: readonly string[]): void => {
   throw new UsageError(
     'There is no --token, for arguments are visible to every process: set FRAMEIO_TOKEN, or give --token-file FILE',
   )
-}
-
-const checkTarget = ({ asset, parent, name, extension, device, sandbox, ...rest }: Values) => {
-  const named = name ?? extension ?? rest.follow
-  if (device !== undefined && rest.wait) {
-    throw new UsageError('--wait has no meaning with --device: a device may not read assets')
-  }
-  if (rest.list) throw new UsageError('--list has no meaning without --resume DIR')
-  if (sandbox !== undefined) {
-    const { 'base-url': baseUrl, 'token-file': tokenFile } = rest
-    const account = { asset, parent, device, 'base-url': baseUrl, 'token-file': tokenFile }
-    const stranger = Object.entries(account).find(([, value]) => value !== undefined)
-    if (stranger) throw new UsageError(`--${stranger[0]} has no meaning with --sandbox`)
-    if (named === undefined)
-      throw new UsageError('--sandbox needs --name FILE, or --extension .EXT')
-    return
-  }
-  if (asset !== undefined) {
-    const stranger = parent !== undefined ? 'parent' : extension !== undefined ? 'extension' : ''
-    if (stranger) throw new UsageError(`--${stranger} is for a new asset, and --asset names one`)
-    return
-  }
-  if (named === undefined && parent === undefined) {
-    throw new UsageError('Give --asset ID, or --parent ID and --name FILE, or --sandbox')
-  }
-  if (named === undefined) throw new UsageError('--parent needs --name FILE, or --extension .EXT')
-  if (device === undefined && parent === undefined) {
-    if (name === undefined && extension === undefined) {
-      throw new UsageError('--follow needs --asset ID, --parent ID, --device VERSION or --sandbox')
-    }
-    throw new UsageError('--name needs --parent ID, the folder to create the asset in')
-  }
-  if (device !== undefined && parent !== undefined) {
-    throw new UsageError('--parent has no meaning with --device: Frame.io knows where it belongs')
-  }
 }
 
 const filetypeOf = (name: string | undefined): string => {

@@ -67,6 +67,30 @@ export class Display {
   }
 
   /**
+   * What people need whole, such as a link with a code in it: nothing of it is hidden.
+   *
+   * @param drawn in place of the text, on a terminal
+   */
+  showWhole(event: string, text: string, details: object, drawn = text): void {
+    this.#erase()
+    const message = withoutControls(text)
+    if (this.#mode === 'live') this.#write(`${drawn}\n`)
+    else if (this.#mode === 'plain') this.#write(`frameio-upload: ${message}\n`)
+    else this.#write(`${JSON.stringify({ event, message, ...details })}\n`)
+  }
+
+  /** A line that lives until the next, on a terminal alone. */
+  live(text: string): void {
+    if (this.#mode === 'live') this.#draw(text)
+  }
+
+  /** Undefined where this is no terminal that can be drawn on. */
+  get screen(): { readonly columns: number; readonly hasColors: boolean } | undefined {
+    if (this.#mode !== 'live') return undefined
+    return { columns: this.#stream.columns || 80, hasColors: this.#stream.hasColors() }
+  }
+
+  /**
    * Shows where an upload stands until `stop`.
    *
    * @param room undefined: nothing is held, for it is a file that is followed

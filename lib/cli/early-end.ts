@@ -13,11 +13,11 @@ const GRACE = 3_000
 export class EarlyEnd {
   readonly #settings: Settings
   readonly #display: Display
-  readonly #exit: () => never
+  readonly #exit: () => void
   #isAsked = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(settings: Settings, display: Display, exit: () => never) {
+  constructor(settings: Settings, display: Display, exit: () => void) {
     this.#settings = settings
     this.#display = display
     this.#exit = exit
@@ -29,7 +29,10 @@ export class EarlyEnd {
 
   /** A signal came; a second one does not wait. */
   readonly ask = (): void => {
-    if (this.#isAsked) this.#exit()
+    if (this.#isAsked) {
+      this.#exit()
+      return
+    }
     this.#isAsked = true
     const { asset, follow } = this.#settings
     const text = `aborted before anything was ${follow ? 'uploaded' : 'recorded'}`

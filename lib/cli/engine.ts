@@ -4,6 +4,7 @@
  */
 export { openAccount } from './account.ts'
 export { checkOptions } from './check-options.ts'
+export { runDevice } from './device/run.ts'
 export { followFiles } from './folder.ts'
 export { openLocal } from './local.ts'
 export { Recording } from './recording.ts'

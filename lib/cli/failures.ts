@@ -5,6 +5,7 @@ import { type ErrorCode, RealtimeUploadError } from '../errors.ts'
 import type { UploadWarning } from '../upload/events.ts'
 import { flagOf } from './flags.ts'
 import { whyNotStarted, whyNotThere } from './not-started.ts'
+import { shellWord } from './shell-word.ts'
 import { withSizes } from './units.ts'
 
 /** What to do about it, by code. */
@@ -23,9 +24,19 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
   ERR_STREAM_TOO_LARGE: 'Raise --max-size.',
 }
 
-export const adviceOn = (error: unknown): string | undefined =>
+/** @param credentials the file of a paired device, where the tokens are in one */
+export const adviceOn = (error: unknown, credentials?: string): string | undefined =>
   certificateAdvice(error) ??
-  (error instanceof RealtimeUploadError ? ADVICE[error.code] : undefined)
+  (error instanceof RealtimeUploadError
+    ? ((credentials === undefined ? undefined : adviceOnDevice(error, credentials)) ??
+      ADVICE[error.code])
+    : undefined)
+
+const adviceOnDevice = ({ code }: RealtimeUploadError, file: string): string | undefined => {
+  if (code === 'ERR_UNAUTHORIZED') return `Check clientId and clientSecret of ${file}.`
+  const line = `frameio-upload pair --credentials ${shellWord(file)}`
+  return code === 'ERR_NOT_PAIRED' ? `This pairs it: ${line}` : undefined
+}
 
 /** What Node and OpenSSL call the faults of a certificate, each with what to do about it. */
 const CERTIFICATES: readonly (readonly [codes: RegExp, advice: string])[] = [

@@ -4,7 +4,7 @@
  */
 import { MEMORY_LIMIT } from '../frameio/memory-limit.ts'
 import { LIMITS } from '../frameio/protocol.ts'
-import { parse } from './parse.ts'
+import { asTyped, type Flag, readWith, type ValuesOf } from './flag.ts'
 import {
   exactSize,
   integerWithin,
@@ -18,33 +18,8 @@ import { UsageError } from './usage.ts'
 
 const { minPartSize, maxPartSize, maxFilesize } = LIMITS
 
-export interface Flag {
-  readonly name: string
-  readonly short?: string
-  /** What the help calls its value, in brackets if it may be left out. Without one it is a switch. */
-  readonly value?: string
-  /** Its line in the help. Those without share the last line. */
-  readonly help?: string
-  /** Its help stands in the line of the one before. */
-  readonly isBeside?: true
-  /** May be given several times. */
-  readonly isMany?: true
-  /** Another would be forgotten, and what is forgotten is not uploaded. */
-  readonly isSingle?: true
-  /** What the library calls it, if not by the same name: `option` of its errors. */
-  readonly option?: string
-  /** Its value, of what was typed. */
-  readonly read?: (flag: string, text: string) => unknown
-}
-
 /** Of a container's share the bytes are no matter. */
 const inMiB = (bytes: number) => Math.floor(bytes / 2 ** 20) * 2 ** 20
-
-/** Often a variable that is not set. The library has the rules for the rest. */
-const asTyped = (flag: string, text: string): string => {
-  if (text !== '') return text
-  throw new UsageError(`${flag} must not be empty: is a variable not set?`)
-}
 
 const asExtension = (flag: string, text: string): string => {
   if (/^\../.test(text)) return text
@@ -85,8 +60,16 @@ export const FLAGS = [
   {
     name: 'device',
     value: 'VERSION',
-    help: 'Camera to Cloud, with this version of your client',
+    help: "C2C, your client's version",
     option: 'device.clientVersion',
+    read: asTyped,
+  },
+  {
+    name: 'credentials',
+    value: 'FILE',
+    help: "pair's file",
+    isBeside: true,
+    option: 'file',
     read: asTyped,
   },
   {
@@ -260,35 +243,14 @@ export const FLAGS = [
 const ALL: readonly Flag[] = FLAGS
 
 /** What each flag was given, read; true for a switch that is on. */
-export type Values = {
-  readonly [F in (typeof FLAGS)[number] as F['name']]?: F extends {
-    read: (...args: never[]) => infer T
-  }
-    ? F extends { isMany: true }
-      ? readonly T[]
-      : T
-    : true
-}
+export type Values = ValuesOf<typeof FLAGS>
 
 /**
  * Reads arguments, without what stands behind `--`.
  *
  * @throws {UsageError}
  */
-export const readFlags = (argv: readonly string[]): Values => {
-  const given = parse(argv, ALL)
-  // Who asks for help need not have got all else right.
-  const isQuestion = given.has('help') || given.has('version')
-  const values = ALL.filter(({ name, read }) => given.has(name) && !(isQuestion && read)).map(
-    ({ name, read }) => {
-      const value = given.get(name)
-      const readOne = (text: string) => read?.(`--${name}`, text)
-      if (value === undefined || value === true) return [name, value]
-      return [name, typeof value === 'string' ? readOne(value) : value.map(readOne)]
-    },
-  )
-  return Object.fromEntries(values)
-}
+export const readFlags = (argv: readonly string[]): Values => readWith(FLAGS, argv)
 
 /** Says where to upload to: without it a line makes no sense. */
 const TARGET = ['asset', 'parent', 'name', 'extension', 'device', 'filetype', 'sandbox']

@@ -9,7 +9,7 @@ import { UsageError } from './usage.ts'
 const WITH_FOLDER = new Set<string>([
   ...['follow', 'match', 'once', 'idle', 'verify', 'spool', 'parent', 'device', 'sandbox'],
   ...['part-size', 'max-size', 'concurrency', 'integrity', 'give-up-after', 'base-url'],
-  ...['token-file', 'json', 'quiet', 'verbose'],
+  ...['token-file', 'credentials', 'json', 'quiet', 'verbose'],
 ])
 
 /** Why others make none. */
@@ -42,12 +42,13 @@ export const checkFolder = (
     const why = WHY[stranger] === undefined ? '' : `: ${WHY[stranger]}`
     throw new UsageError(`--${stranger} has no meaning with --follow and a folder${why}`)
   }
-  const { parent, device, sandbox, spool, 'base-url': baseUrl, 'token-file': tokenFile } = values
+  const { parent, device, sandbox, spool, credentials } = values
+  const { 'base-url': baseUrl, 'token-file': tokenFile } = values
   if (spool === undefined) {
     const why = 'where it is remembered which files were uploaded'
     throw new UsageError(`--follow with a folder needs --spool DIR, ${why}`)
   }
-  const account = { parent, device, 'base-url': baseUrl, 'token-file': tokenFile }
+  const account = { parent, device, 'base-url': baseUrl, 'token-file': tokenFile, credentials }
   const [other] = Object.entries(account).find(([, value]) => value !== undefined) ?? []
   if (sandbox !== undefined && other) {
     throw new UsageError(`--${other} has no meaning with --sandbox`)

@@ -10,9 +10,11 @@ import type { Progress } from '../upload/events.ts'
 import { resolveUploadOptions } from '../upload/options.ts'
 import { connect } from './account.ts'
 import type { FolderSettings } from './arguments.ts'
+import { checkForFolder } from './check-device.ts'
 import { Display } from './display.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { sumOf } from './folder-progress.ts'
+import { leave } from './leave.ts'
 import { startIn } from './local.ts'
 import { Output } from './output.ts'
 import { Secrets } from './secrets.ts'
@@ -47,13 +49,13 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
   onSignals(
     signal => {
       // Nothing that hears of it: a token is waited for.
-      if (!isBegun) process.exit(130)
+      if (!isBegun) void leave(130)
       const text = `${signal}: no file is begun any more, and those under way count as over now. Once more aborts.`
       display.say('ending', text, { signal })
       ending.abort()
     },
     () => {
-      if (!isBegun) process.exit(130)
+      if (!isBegun) void leave(130)
       aborting.abort()
     },
   )
@@ -74,7 +76,11 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
       display.say('aborted', text, {}, 'bad')
       return 'aborted'
     }
-    const lines = [messageOf(error), adviceOn(error), ...(settings.verbose ? causesOf(error) : [])]
+    const lines = [
+      messageOf(error),
+      adviceOn(error, settings.credentials),
+      ...(settings.verbose ? causesOf(error) : []),
+    ]
     const { code } = error as { code?: unknown }
     const text = lines.filter(line => line !== undefined).join('\n  ')
     display.say('error', text, { code }, 'bad')
@@ -102,6 +108,7 @@ const open = async (
   if (given === undefined) {
     const waiting = new Waiting(display, 'uploaded')
     const { connection, disconnect } = await waiting.for(connect(settings, secrets, waiting))
+    if (connection.device) await checkForFolder(connection, display)
     const cap = Math.max(concurrency, DEFAULT_CAP)
     const onRetry = ({ error }: { readonly error: Error }) =>
       display.say('retry', `${messageOf(error)}; it is tried again`)

@@ -1,29 +1,8 @@
 /**
  * What the command says of itself.
  */
-import { FLAGS, type Flag } from './flags.ts'
-
-/** Of the column of flags, which a long one may pass. */
-const WIDTH = 21
-
-/** The list without what is particular to each entry. */
-const ALL: readonly Flag[] = FLAGS
-
-/** A line each, unless one stands beside another, and a last one for those that need no words. */
-const listing = (): string => {
-  const lines: Flag[][] = []
-  for (const flag of ALL.filter(({ help }) => help !== undefined)) {
-    if (flag.isBeside) lines.at(-1)?.push(flag)
-    else lines.push([flag])
-  }
-  const rest = ALL.filter(({ help }) => help === undefined).map(({ name }) => `--${name}`)
-  return [...lines.map(lineOf), `  ${rest.join(', ')}`].join('\n')
-}
-
-const lineOf = (flags: readonly Flag[]): string => {
-  const names = flags.map(({ name, value }) => (value ? `--${name} ${value}` : `--${name}`))
-  return `  ${names.join(', ').padEnd(WIDTH)}  ${flags.map(({ help }) => help).join('; ')}`
-}
+import { listingOf } from './flag.ts'
+import { FLAGS } from './flags.ts'
 
 export const HELP = `\
 frameio-upload: what a program writes becomes a Frame.io asset meanwhile
@@ -32,8 +11,9 @@ frameio-upload: what a program writes becomes a Frame.io asset meanwhile
   frameio-upload --parent FOLDER --name A001.mp4 -- ffmpeg … pipe:1
   frameio-upload --parent FOLDER --follow A001.mov
   frameio-upload --sandbox ./out --name A001.mp4 < clip.mp4
+  frameio-upload pair|unpair|devices --credentials FILE (Camera to Cloud)
 
-${listing()}
+${listingOf(FLAGS)}
 
 SIZE: 16M or 16MiB, 5G, 64KiB count by 1024; kB, MB, GB and TB by 1000.
 
@@ -46,7 +26,6 @@ The line that is drawn meanwhile:
   lanes     parts on their way just now, at most as many as --concurrency
   buffered  bytes that came and are not up yet; on disk: those in the spool
 
-Ctrl-C ends the recording and finalises it; twice aborts.
-Exit codes: 0 done, 1 failed, 2 usage, 3 uploaded, but the producer failed, or
-the file was not finished, 130 aborted.
+Ctrl-C ends the recording and finalises it; twice aborts. Exit codes: 0 done,
+1 failed, 2 usage, 3 uploaded, but the source did not end well, 130 aborted.
 `

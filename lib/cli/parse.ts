@@ -19,6 +19,12 @@ export interface Known {
   readonly isSingle?: true
 }
 
+/** What is said beside that something has no place. */
+export interface Hints {
+  readonly unknown: string
+  readonly misplaced: (word: string) => string
+}
+
 /**
  * The value of each option that was given, or true for a switch. The last one counts, or all do.
  *
@@ -27,6 +33,7 @@ export interface Known {
 export const parse = (
   argv: readonly string[],
   known: readonly Known[],
+  hints: Hints = OF_A_TAKE,
 ): ReadonlyMap<string, string | true | readonly string[]> => {
   const options = Object.fromEntries(
     known.map(({ name, short, value }) => [
@@ -45,11 +52,11 @@ export const parse = (
   const given = new Map<string, string | true | readonly string[]>()
   for (const token of tokens) {
     const arg = argv[token.index] ?? ''
-    if (token.kind === 'positional') throw misplaced(token.value)
+    if (token.kind === 'positional') throw misplaced(token.value, hints)
     if (token.kind === 'option-terminator') continue
     const option = known.find(({ name }) => name === token.name)
     // A word with one dash is a row of letters to the parser.
-    if (!option || (/^-[^-]/.test(arg) && arg.length > 2)) throw unknown(arg, known)
+    if (!option || (/^-[^-]/.test(arg) && arg.length > 2)) throw unknown(arg, known, hints)
     const value = readValue(option, token)
     if (option.isSingle && given.has(option.name)) {
       throw new UsageError(
@@ -98,27 +105,28 @@ const readValue = (
 
 const EITHER = new Intl.ListFormat('en', { type: 'disjunction' })
 
-const unknown = (arg: string, known: readonly Known[]): UsageError => {
+const unknown = (arg: string, known: readonly Known[], hints: Hints): UsageError => {
   const [typed = ''] = arg.split('=')
   const names = known.map(({ name }) => name)
   const found = alike(typed.replace(/^-+/, ''), names).map(name => `--${name}`)
-  const hint =
-    found.length > 0
-      ? `: did you mean ${EITHER.format(found)}?`
-      : '; what is for the program to run stands behind -- and its name'
+  const hint = found.length > 0 ? `: did you mean ${EITHER.format(found)}?` : hints.unknown
   return new UsageError(`Unknown option '${typed}'${hint}`)
 }
 
-/** A file, a program, or what a shell made of a line. */
-const misplaced = (word: string): UsageError => {
-  const isMedia = /^(?:video|audio|image)\//.test(mime.getType(word) ?? '')
-  const hint =
-    word === ''
-      ? ': is a variable not set?'
-      : word === '-'
-        ? ': leave it out, what comes through stdin is read anyway'
-        : isMedia
-          ? `: to upload that file give it as the input: < ${word}`
-          : `: a program to run stands behind --: -- ${word}; a file is given as the input: < ${word}`
+const misplaced = (word: string, hints: Hints): UsageError => {
+  const hint = word === '' ? ': is a variable not set?' : hints.misplaced(word)
   return new UsageError(`Unexpected argument '${word}'${hint}`)
+}
+
+/** Of a take it may be a file, a program, or what a shell made of a line. */
+const OF_A_TAKE: Hints = {
+  unknown: '; what is for the program to run stands behind -- and its name',
+  misplaced(word) {
+    if (word === '-') return ': leave it out, what comes through stdin is read anyway'
+    if (/^(?:pair|unpair|devices)$/.test(word)) return `: ${word} must come first`
+    if (/^(?:video|audio|image)\//.test(mime.getType(word) ?? '')) {
+      return `: to upload that file give it as the input: < ${word}`
+    }
+    return `: a program to run stands behind --: -- ${word}; a file is given as the input: < ${word}`
+  },
 }

@@ -89,7 +89,7 @@ const finish = async (
   settings: ResumeSettings,
   { secrets, display, output, signal }: Surroundings,
 ): Promise<ResumeEnd> => {
-  const { resume: dir, upload, idle, verbose } = settings
+  const { resume: dir, upload, idle } = settings
   const { memoryLimit, retry, concurrency } = upload
   const waiting = new Waiting(display, 'uploaded')
   const { connection, disconnect } = await connect(settings, secrets, waiting)
@@ -107,7 +107,7 @@ const finish = async (
     for await (const one of resumeUploads({ dir, client, concurrency, follow, onUpload, signal })) {
       display.stop()
       if (signal.aborted) break
-      if ('error' in one) tellOf(one, display, verbose)
+      if ('error' in one) tellOf(one, display, settings)
       else if (one.kept && one.kept.missing.length > 0) {
         const { code, message } = keptIncomplete(one.kept)
         display.say('warning', message, { code })
@@ -133,13 +133,13 @@ const lineFor = ({ assetId, bytes, parts, kept }: Exclude<Resumed, { error: Erro
 const tellOf = (
   { assetId, error }: Extract<Resumed, { error: Error }>,
   display: Display,
-  isVerbose: boolean,
+  { verbose, credentials }: ResumeSettings,
 ): void => {
   const { option, code } = error as { option?: unknown; code?: unknown }
   const elsewhere =
     'It stays here. --base-url and --device must be those of the take; the server of a --sandbox is gone with it.'
-  const advice = option === 'client' ? elsewhere : adviceOn(error)
-  const lines = [messageOf(error), advice, ...(isVerbose ? causesOf(error) : [])]
+  const advice = option === 'client' ? elsewhere : adviceOn(error, credentials)
+  const lines = [messageOf(error), advice, ...(verbose ? causesOf(error) : [])]
   const text = lines.filter(line => line !== undefined).join('\n  ')
   display.say('error', `asset ${assetId}: ${text}`, { assetId, code }, 'bad')
 }

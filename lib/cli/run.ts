@@ -4,10 +4,12 @@
 import { isatty } from 'node:tty'
 import { RealtimeUploadError } from '../errors.ts'
 import { readArguments, type Settings } from './arguments.ts'
+import { deviceCommandIn, deviceHelp, readDeviceArguments } from './device/arguments.ts'
 import { Display } from './display.ts'
 import { EarlyEnd, sayDiscarded } from './early-end.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { HELP } from './help.ts'
+import { leave } from './leave.ts'
 import { Output, print } from './output.ts'
 import { lastLines } from './producer-stderr.ts'
 import type { Take } from './recording.ts'
@@ -21,6 +23,13 @@ const EXIT = { done: 0, failed: 1, usage: 2, producerFailed: 3, aborted: 130 } a
 /** @returns the exit code */
 export const run = async (argv: readonly string[], version: string): Promise<number> => {
   try {
+    const command = deviceCommandIn(argv)
+    if (command) {
+      const settings = readDeviceArguments(command, argv.slice(1))
+      if (settings === 'help') return await answer(deviceHelp(command))
+      const { runDevice } = await import('./engine.ts')
+      return EXIT[await runDevice(settings)]
+    }
     const settings = readArguments(argv)
     if (settings === 'help' || settings === 'version') {
       return await answer(settings === 'help' ? HELP.trimEnd() : version)
@@ -59,7 +68,7 @@ const record = async (settings: Settings): Promise<number> => {
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
   const waiting = new Waiting(display, settings.follow ? 'uploaded' : 'recorded')
-  const early = new EarlyEnd(settings, display, () => process.exit(EXIT.aborted))
+  const early = new EarlyEnd(settings, display, () => void leave(EXIT.aborted))
   const recording = new Recording(settings, display, early.ask)
   const output = new Output(settings.json, display, secrets, recording)
   let target: Target | undefined
@@ -84,7 +93,12 @@ const record = async (settings: Settings): Promise<number> => {
       error instanceof RealtimeUploadError ? error : {}
     const message = messageOf(error)
     const said = lastLines(stderr, message)
-    const more = [...said, adviceOn(error), left, ...(settings.verbose ? causesOf(error) : [])]
+    const more = [
+      ...said,
+      adviceOn(error, settings.credentials),
+      left,
+      ...(settings.verbose ? causesOf(error) : []),
+    ]
     const lines = isAborted ? ['aborted', left] : [message, ...more]
     const text = lines.filter(line => line !== undefined).join('\n  ')
     const details = { code, stderr: stderr || undefined }

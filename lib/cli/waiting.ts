@@ -11,7 +11,7 @@ import { showTime } from './units.ts'
 const QUIET = 2_000
 
 export class Waiting {
-  readonly #display: Display
+  readonly display: Display
   /** What has not begun. */
   readonly #take: 'recorded' | 'uploaded'
   /** The last failure, and when it was. */
@@ -23,7 +23,7 @@ export class Waiting {
   #said = ''
 
   constructor(display: Display, take: 'recorded' | 'uploaded') {
-    this.#display = display
+    this.display = display
     this.#take = take
   }
 
@@ -59,7 +59,7 @@ export class Waiting {
     this.#said = reason
     const text = `${reason}; ${this.#goesOn()}nothing is ${this.#take} yet`
     const lines = [text, error && certificateAdvice(error)].filter(line => line !== undefined)
-    this.#display.say('waiting', lines.join('\n  '), { code: error?.code })
+    this.display.say('waiting', lines.join('\n  '), { code: error?.code })
   }
 
   /** How long it goes on. */

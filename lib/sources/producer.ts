@@ -19,7 +19,8 @@ export interface Producer {
   readonly args?: readonly string[] | undefined
   /**
    * As `child_process.spawn` takes them, but for `stdio`. Where `env` is left out the program gets
-   * the environment of this process without `FRAMEIO_TOKEN`; one that is given is passed on whole.
+   * the environment of this process without `FRAMEIO_TOKEN`, `FRAMEIO_CLIENT_ID` and
+   * `FRAMEIO_CLIENT_SECRET`; one that is given is passed on whole.
    */
   readonly options?: Omit<SpawnOptions, 'stdio'> | undefined
   /** What its stdin is: nothing, or that of this process. Default `'ignore'`. */
@@ -115,4 +116,11 @@ const spawnInto = (
 
 /** Windows does not tell the cases of names apart. */
 const withoutToken = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => name.toUpperCase() !== 'FRAMEIO_TOKEN'))
+  Object.fromEntries(Object.entries(env).filter(([name]) => !OURS.has(name.toUpperCase())))
+
+/** What the command takes from the environment, and nobody else is to see. */
+const OURS: ReadonlySet<string> = new Set([
+  'FRAMEIO_TOKEN',
+  'FRAMEIO_CLIENT_ID',
+  'FRAMEIO_CLIENT_SECRET',
+])

@@ -1,0 +1,100 @@
+/**
+ * The file of `--credentials`: who the device is to Frame.io, and the tokens of its pairing.
+ *
+ *     { "clientId": "…", "clientSecret": "…", "accessToken": "…", "refreshToken": "…", … }
+ *
+ * Id and secret may come from the environment instead, which is never written down here.
+ */
+import { randomUUID } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { RealtimeUploadError } from '../../errors.ts'
+import { onFile, tokenFile } from '../../frameio/token-file.ts'
+import { messageOf } from '../failures.ts'
+import type { Secrets } from '../secrets.ts'
+import { UsageError } from '../usage.ts'
+
+export interface Credentials {
+  readonly file: string
+  readonly clientId: string
+  readonly clientSecret: string
+}
+
+/**
+ * Those of a device that is paired, or was.
+ *
+ * @throws {UsageError} where there is no such file, or what it must hold is missing
+ */
+export const readCredentials = (file: string, secrets: Secrets): Promise<Credentials> =>
+  refusing(async () => {
+    await onFile(file, () => stat(file))
+    const { clientId, clientSecret } = await read(file, secrets)
+    if (clientId !== undefined) return { file, clientId, clientSecret }
+    const hint = 'frameio-upload pair makes one, or set FRAMEIO_CLIENT_ID'
+    throw new UsageError(`${file} has no clientId: ${hint}`)
+  })
+
+/**
+ * Those of a device that is to be paired. The file is made, or written as it is: before a person enters a
+ * code it must be sure that the tokens can be kept there.
+ *
+ * @throws {UsageError}
+ */
+export const makeCredentials = (
+  path: string,
+  secrets: Secrets,
+  signal: AbortSignal,
+): Promise<Credentials> =>
+  refusing(async () => {
+    const { clientSecret } = await read(path, secrets)
+    const file = tokenFile(path)
+    return onFile(path, async () => {
+      const lock = await file.lock(signal)
+      try {
+        // Another may have made one meanwhile.
+        const known = (await read(path, secrets)).clientId
+        // It must last, and be nobody else's (Frame.io's C2C guide).
+        const clientId = known ?? randomUUID()
+        await file.put(known === undefined ? { clientId } : {})
+        return { file: path, clientId, clientSecret }
+      } finally {
+        await lock.release()
+      }
+    })
+  })
+
+const read = async (file: string, secrets: Secrets) => {
+  const { FRAMEIO_CLIENT_ID, FRAMEIO_CLIENT_SECRET } = process.env
+  const kept = await onFile(file, () => tokenFile(file).all())
+  for (const name of ['clientSecret', 'accessToken', 'refreshToken']) {
+    if (typeof kept[name] === 'string') secrets.keep(kept[name])
+  }
+  if (FRAMEIO_CLIENT_SECRET) secrets.keep(FRAMEIO_CLIENT_SECRET)
+  const clientId = fieldOf(file, kept, 'clientId') ?? (FRAMEIO_CLIENT_ID || undefined)
+  const clientSecret = fieldOf(file, kept, 'clientSecret') ?? (FRAMEIO_CLIENT_SECRET || undefined)
+  if (clientSecret !== undefined) return { clientId, clientSecret }
+  const where = `put clientSecret into ${file}, or set FRAMEIO_CLIENT_SECRET`
+  throw new UsageError(
+    `There is no client secret: ${where}. Frame.io gives it to the maker of a device`,
+  )
+}
+
+/** What was received is never shown. @throws {UsageError} */
+const fieldOf = (
+  file: string,
+  kept: Readonly<Record<string, unknown>>,
+  name: 'clientId' | 'clientSecret',
+): string | undefined => {
+  const value = kept[name]
+  if (value === undefined || (typeof value === 'string' && value !== '')) return value
+  const received = value === '' ? 'an empty one' : value === null ? 'null' : typeof value
+  throw new UsageError(`${name} in ${file} must be a non-empty string; received ${received}`)
+}
+
+const refusing = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work()
+  } catch (error) {
+    const isOption = error instanceof RealtimeUploadError && error.code === 'ERR_INVALID_OPTION'
+    throw isOption ? new UsageError(messageOf(error)) : error
+  }
+}

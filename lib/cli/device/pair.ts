@@ -1,0 +1,38 @@
+/**
+ * `pair`: shows a code until a person has entered it, and keeps what comes of that.
+ */
+import { saveDeviceTokens } from '../../frameio/device-tokens.ts'
+import { pairDevice } from '../../frameio/pairing.ts'
+import { showCode } from './code-screen.ts'
+import { describe, factsOf } from './describe.ts'
+import { retrySayer, type Session, type Told } from './session.ts'
+
+/** How long no code is to be had, in ms: a person stands there, who may rather look for the fault. */
+const GIVE_UP_AFTER = 60_000
+
+export const pair = async (session: Session): Promise<Told> => {
+  const { file, clientId, clientSecret, clientVersion, baseUrl, dispatcher } = session
+  const { secrets, display, signal } = session
+  let codes = 0
+  const { tokens, device } = await pairDevice({
+    clientId,
+    clientSecret,
+    clientVersion,
+    baseUrl,
+    dispatcher,
+    signal,
+    retry: { giveUpAfter: GIVE_UP_AFTER },
+    onCode: code => showCode(display, code, codes++ > 0),
+    onRetry: retrySayer(display),
+  })
+  secrets.keep(tokens.accessToken)
+  secrets.keep(tokens.refreshToken)
+  signal.throwIfAborted()
+  await saveDeviceTokens({ file, tokens })
+  display.say('paired', `paired; its tokens are kept in ${file}`, { file }, 'good')
+  if (!device) {
+    const text = 'paired, but who the device is could not be asked'
+    return { result: { device: null }, line: text }
+  }
+  return { result: factsOf(device), line: describe(device) }
+}

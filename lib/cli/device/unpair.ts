@@ -1,0 +1,26 @@
+/**
+ * `unpair`: Frame.io ends the tokens, and then they leave the file.
+ */
+import { unpairDevice } from '../../frameio/unpairing.ts'
+import type { Session, Told } from './session.ts'
+
+/** How long Frame.io cannot be told, in ms. */
+const GIVE_UP_AFTER = 15_000
+
+export const unpair = async (session: Session): Promise<Told> => {
+  const { file, clientId, clientSecret, clientVersion, baseUrl, dispatcher, signal } = session
+  const wasPaired = await unpairDevice({
+    file,
+    clientId,
+    clientSecret,
+    clientVersion,
+    baseUrl,
+    dispatcher,
+    signal,
+    retry: { giveUpAfter: GIVE_UP_AFTER },
+  })
+  const line = wasPaired
+    ? `unpaired: the tokens are revoked, and no longer in ${file}`
+    : `there are no tokens in ${file}: nothing was to be done`
+  return { result: { wasPaired }, line }
+}
