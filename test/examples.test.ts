@@ -32,7 +32,6 @@ for (const [name, says] of [
   ['ffmpeg-stdout', uploaded],
   ['pipeline', uploaded],
   ['create-then-upload', /^clip\.mp4 was complete at 20\d\d-\S+Z\n$/],
-  ['c2c-device', uploaded],
   ['web-stream', uploaded],
 ] as const) {
   t.test(`${name} runs alone, without an account`, async t => {
@@ -42,6 +41,16 @@ for (const [name, says] of [
     t.equal(code, 0)
   })
 }
+
+t.test('c2c-device pairs by itself, films, and is let go', async t => {
+  const { code, stdout, stderr } = await run('c2c-device')
+  t.equal(stderr, '')
+  const [shown = '', paired, ...rest] = stdout.split('\n')
+  t.match(shown, /^enter \d{6} in the project's C2C Connections, or at https:\S+$/)
+  t.equal(paired, 'paired as Cam A in Sandbox project')
+  t.match(rest.join('\n'), uploaded)
+  t.equal(code, 0)
+})
 
 t.test('follow sends the head with the final part', async t => {
   const { code, stdout, stderr } = await run('follow')
@@ -76,7 +85,7 @@ t.test('no example leaves a file behind', async t => {
 })
 
 t.test('with an account', async t => {
-  const sandbox = await startSandbox()
+  const sandbox = await startSandbox({ pairing: { interval: 0.1 } })
   t.teardown(() => sandbox.close())
   const account = { FRAMEIO_TOKEN: sandbox.token, FRAMEIO_BASE_URL: sandbox.url }
 
@@ -98,13 +107,27 @@ t.test('with an account', async t => {
 
   t.test('c2c-device speaks as a device, and names the clip at its end', async t => {
     const before = sandbox.requests.length
-    const { code, stdout } = await run('c2c-device', account)
+    const enterAll = () => {
+      for (const waiting of sandbox.devices.waiting) sandbox.devices.enter(waiting)
+    }
+    const person = setInterval(enterAll, 20)
+    t.teardown(() => clearInterval(person))
+    const { clientSecret } = sandbox.credentials
+    const { code, stdout } = await run('c2c-device', {
+      FRAMEIO_CLIENT_ID: 'my-camera',
+      FRAMEIO_CLIENT_SECRET: clientSecret,
+      FRAMEIO_BASE_URL: sandbox.url,
+    })
     t.equal(code, 0)
+    t.equal(sandbox.devices.paired[0]?.clientId, 'my-camera')
     const asset = sandbox.asset(/assetId: '(.+)'/.exec(stdout)?.[1] ?? '')
     await asset?.whenUploaded()
     t.equal(asset?.name, 'A001_C002.mp4')
     const calls = sandbox.requests.slice(before).filter(({ side }) => side === 'api')
-    t.ok(calls.every(({ path }) => path.startsWith('/v2/devices/assets')))
+    t.strictSame(
+      [...new Set(calls.map(({ operation }) => operation))],
+      ['code', 'poll', 'device', 'create', 'register', 'revoke'],
+    )
     t.ok(calls.every(({ headers }) => headers['x-client-version'] === '1.0.0'))
   })
 
