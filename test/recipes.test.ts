@@ -73,7 +73,10 @@ t.before(async () => {
   await writeFile(join(folder, 'studio-ca.pem'), SELF_SIGNED.cert)
   const commands = {
     ffmpeg: standIn,
-    'frameio-upload': `#!/bin/sh\nexec '${process.execPath}' '${CLI}' $BASE "$@"\n`,
+    // The commands of a device come first.
+    'frameio-upload': `#!/bin/sh
+      case $1 in pair | unpair | devices) set -- "$@" $BASE ;; *) set -- $BASE "$@" ;; esac
+      exec '${process.execPath}' '${CLI}' "$@"\n`,
     ssh: '#!/bin/sh\nshift\nexec "$@"\n',
     // What runs in the container, and its environment as it is.
     docker: '#!/bin/sh\nwhile [ "$1" != studio/camera ]; do shift; done\nshift\nexec "$@"\n',
@@ -155,6 +158,23 @@ for (const title of [
     await sh(script, environmentOf(sandbox))
     await uploadedOnce(t, sandbox)
   }
+}
+
+trials['A Camera to Cloud device'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t, { pairing: { interval: 0.1 } })
+  const person = setInterval(() => {
+    for (const code of sandbox.devices.waiting) sandbox.devices.enter(code, { name: 'Cam A' })
+  }, 20)
+  t.teardown(() => clearInterval(person))
+  const { clientSecret: FRAMEIO_CLIENT_SECRET } = sandbox.credentials
+  const own = { FRAMEIO_TOKEN: undefined, FRAMEIO_CLIENT_SECRET }
+  const { stdout } = await sh(script, environmentOf(sandbox, own))
+  t.match(
+    stdout,
+    /^(device Cam A, project Sandbox project {2}online {2}.*\n){2}\S+ {2}.*\nunpaired: /,
+  )
+  await uploadedOnce(t, sandbox)
+  t.strictSame(Object.keys(jsonIn('cam-a.json')), ['clientId'])
 }
 
 trials['A sound recorder'] = async (t, script = '') => {
