@@ -154,6 +154,13 @@ t.test('a device works against the sandbox', async t => {
   t.equal(sandbox.asset(id)?.offset, 0, 'always sent: 0 for what is being recorded')
   const old = await client.createRealtimeAsset({ name: 'a.mov', filetype: 'a/b', offset: 3_600 })
   t.equal(sandbox.asset(old.id)?.offset, 3_600)
+  // What waits for another try grows older meanwhile.
+  sandbox.faults.add({ on: 'create', do: { status: 429 } })
+  let age = 7
+  const late = { name: 'a.mov', filetype: 'a/b', offset: () => age++ }
+  const waited = await client.createRealtimeAsset(late)
+  t.equal(sandbox.asset(waited.id)?.offset, age - 1, 'as it was at the last try')
+  t.ok(age > 9, 'and not at the first')
 })
 
 t.test('a base URL may have a path, with or without a slash at its end', async t => {

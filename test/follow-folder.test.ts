@@ -6,93 +6,24 @@ import { existsSync } from 'node:fs'
 import {
   appendFile,
   mkdir,
-  mkdtemp,
   open,
   readdir,
   readFile,
   rename,
-  rm,
   stat,
   symlink,
-  utimes,
   writeFile,
 } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { resolveFollow } from '../lib/follow/options.ts'
-import { LIMITS_DOOR } from '../lib/frameio/protocol.ts'
-import { FrameioClient, type Resumed, resumeUploads } from '../lib/index.ts'
+import { type Resumed, resumeUploads } from '../lib/index.ts'
 import { lock } from '../lib/lock.ts'
 import type { Sandbox, SandboxAsset } from '../lib/sandbox/index.ts'
-import { type FolderEvent, type FolderOptions, followFolder } from '../lib/sources/follow-folder.ts'
 import { realDisk } from '../lib/spool/disk.ts'
 import { lineOf } from '../lib/spool/journal.ts'
 import { Ledger } from '../lib/spool/ledger.ts'
-import { bytes, QUICK, SMALL, sandboxFor, sha256, until } from './support/sandboxes.ts'
-
-/** A folder with a spool beside it, and a sandbox. */
-const setUp = async () => {
-  const sandbox = await sandboxFor(t, {}, SMALL)
-  const root = await mkdtemp(join(tmpdir(), 'folder-'))
-  t.teardown(() => rm(root, { recursive: true, force: true }))
-  const dir = join(root, 'in')
-  await mkdir(dir)
-  return { sandbox, dir, spool: join(root, 'spool'), root }
-}
-
-type Place = Awaited<ReturnType<typeof setUp>>
-
-/** Follows it, until told to end or aborted. */
-const follow = (
-  place: Place,
-  options: Partial<FolderOptions> & { readonly idle?: number } = {},
-) => {
-  const { sandbox, dir, spool } = place
-  const ending = new AbortController()
-  const aborting = new AbortController()
-  const { idle = 1_000, ...rest } = options
-  const events: FolderEvent[] = []
-  const limits = { [LIMITS_DOOR]: SMALL }
-  const { token, url: baseUrl, parentId } = sandbox
-  const client = new FrameioClient({ token, baseUrl, retry: QUICK, ...limits })
-  t.teardown(() => client.close())
-  const followed = resolveFollow('follow', { appear: 0, headroom: 0, idle, ended: ending.signal })
-  if (!followed) throw new Error('It is to be followed')
-  const ended = followFolder({
-    client,
-    parentId,
-    dir,
-    spool: { dir: spool, keepFree: 0, syncEvery: 10 },
-    follow: followed,
-    upload: limits as FolderOptions['upload'],
-    match: [],
-    isOnce: true,
-    signal: aborting.signal,
-    onEvent: event => events.push(event),
-    ...rest,
-  })
-  ended.catch(() => {})
-  const names = (kind: FolderEvent['t']) =>
-    events.flatMap(event => (event.t === kind && 'name' in event ? [event.name] : []))
-  return { ended, events, names, ending, aborting, client }
-}
-
-/** A file that was left alone for long. */
-const oldFile = async (path: string, content: Uint8Array, age = 3_600): Promise<void> => {
-  await writeFile(path, content)
-  await isOld(path, age)
-}
-
-const isOld = async (path: string, age = 3_600): Promise<void> => {
-  const then = Date.now() / 1_000 - age
-  await utimes(path, then, then)
-}
-
-const assetsIn = (sandbox: Sandbox): SandboxAsset[] => {
-  const ids = sandbox.requests.flatMap(({ assetId }) => assetId ?? [])
-  return [...new Set(ids)].flatMap(id => sandbox.asset(id) ?? [])
-}
+import { assetsIn, follow, isOld, oldFile, placeFor } from './support/followed-folder.ts'
+import { bytes, sha256, until } from './support/sandboxes.ts'
 
 const putsIn = ({ requests }: Sandbox): number =>
   requests.filter(({ operation }) => operation === 'put').length
@@ -101,7 +32,7 @@ const creationsIn = ({ requests }: Sandbox): number =>
   requests.filter(({ operation }) => operation === 'create').length
 
 t.test('50 files of which 5 are broken: 45 assets, 5 named errors, and nothing twice', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir, spool } = place
   const contents = new Map<string, Buffer>()
   for (let n = 0; n < 46; n++) {
@@ -165,7 +96,7 @@ t.test('50 files of which 5 are broken: 45 assets, 5 named errors, and nothing t
 })
 
 t.test('the four oldest at a time; and told to end, what is under way is over', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir } = place
   const files = await Promise.all(
     ['c', 'a', 'f', 'b', 'e', 'd'].map(async (name, index) => {
@@ -193,7 +124,7 @@ t.test('the four oldest at a time; and told to end, what is under way is over', 
 t.test(
   'what comes while it runs goes up while it grows, under its name when it has one',
   async t => {
-    const place = await setUp()
+    const place = await placeFor(t)
     const { sandbox, dir, root } = place
     await oldFile(join(dir, '.hidden.mov'), bytes(10))
     await oldFile(join(dir, 'A1.mov.part'), bytes(10))
@@ -229,7 +160,7 @@ t.test(
 )
 
 t.test('what was cut off goes on where it was', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir, spool } = place
   const path = join(dir, 'A001.mov')
   const file = await open(path, 'w')
@@ -259,7 +190,7 @@ t.test('what was cut off goes on where it was', async t => {
 })
 
 t.test('what a resume finishes in the spool of a folder is done there', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir, spool } = place
   const path = join(dir, 'A001.mov')
   const file = await open(path, 'w')
@@ -280,7 +211,7 @@ t.test('what a resume finishes in the spool of a folder is done there', async t 
 })
 
 t.test('a file that was changed after it was done is a new take', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir } = place
   const path = join(dir, 'A001.mov')
   await oldFile(path, bytes(1_500))
@@ -301,7 +232,7 @@ t.test('a file that was changed after it was done is a new take', async t => {
 })
 
 t.test('an asset that holds nothing is deleted, or filled by the next try', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir, spool } = place
   await oldFile(join(dir, 'A001.mov'), bytes(1_500))
   sandbox.faults.add({ on: 'register', do: { status: 422 } })
@@ -324,7 +255,7 @@ t.test('an asset that holds nothing is deleted, or filled by the next try', asyn
 })
 
 t.test('what is left of an upload that is done, and damaged, holds up no other', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir, spool } = place
   await oldFile(join(dir, 'A001.mov'), bytes(1_500))
   await follow(place).ended
@@ -341,7 +272,7 @@ t.test('what is left of an upload that is done, and damaged, holds up no other',
 })
 
 t.test('a second process on a spool is refused', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { ended, ending } = follow(place, { isOnce: false })
   await until(() => existsSync(join(place.spool, 'followed.lock')))
   await t.rejects(follow(place).ended, { code: 'ERR_SPOOL_IN_USE' })
@@ -350,7 +281,7 @@ t.test('a second process on a spool is refused', async t => {
 })
 
 t.test('what a crash may leave: an asset without a number, an empty one, a journal', async t => {
-  const place = await setUp()
+  const place = await placeFor(t)
   const { sandbox, dir, spool } = place
   const content = bytes(1_500)
   for (const name of ['asked.mov', 'begun.mov', 'done.mov']) await oldFile(join(dir, name), content)

@@ -2,11 +2,13 @@
  * A target in an account: what is asked of Frame.io before the take, and after one that came to
  * nothing.
  */
+import { ageOf } from '../follow/age.ts'
 import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP, type FrameioClientOptions } from '../frameio/options.ts'
 import { readProxies } from '../net/proxies.ts'
 import { openProxyAgent } from '../net/proxy-agent.ts'
 import type { Settings } from './arguments.ts'
+import { begunAt } from './begun-at.ts'
 import { checkAsset } from './check-asset.ts'
 import { checkDevice } from './check-device.ts'
 import { readCredentials } from './device/credentials.ts'
@@ -113,7 +115,9 @@ const assetOf = async (settings: Settings, client: FrameioClient): Promise<strin
   if (asset === undefined) {
     // With an extension alone the name is given at the end.
     const called = extension === undefined ? { name } : { extension }
-    return (await client.createRealtimeAsset({ parentId, filetype, ...called })).id
+    const begun = settings.upload.device && begunAt(settings)
+    const offset = begun === undefined ? undefined : () => ageOf(begun)
+    return (await client.createRealtimeAsset({ parentId, filetype, offset, ...called })).id
   }
   if (check && !settings.upload.device) checkAsset(asset, await client.getAsset(asset), filetype)
   return asset

@@ -1,9 +1,11 @@
 /**
  * A file that somebody else writes: opened for reading alone, and looked at. No lock is ever taken.
  */
+import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open, stat, statfs } from 'node:fs/promises'
 import { RealtimeUploadError } from '../errors.ts'
 import { sleep } from '../net/retry.ts'
+import { bornAt } from './age.ts'
 import type { ResolvedFollowOptions } from './options.ts'
 import type { FileId } from './writers.ts'
 
@@ -31,6 +33,8 @@ export class GrownFile {
   readonly path: string
   readonly #handle: FileHandle
   readonly id: FileId
+  /** When its first byte was written, in ms since the epoch, as far as that is known: see age.ts. */
+  readonly bornAt: number | undefined
 
   /**
    * Opens it, once it is there.
@@ -52,11 +56,11 @@ export class GrownFile {
         if (!seen.isFile()) throw unfit(path, seen.isDirectory() ? 'is a folder' : 'is no file')
         const handle = await open(path, 'r')
         // The name may have gone to another file in between.
-        const { dev, ino } = await handle.stat({ bigint: true }).catch(async error => {
+        const stats = await handle.stat({ bigint: true }).catch(async error => {
           await handle.close()
           throw error
         })
-        return new GrownFile(path, handle, { dev, ino })
+        return new GrownFile(path, handle, stats)
       } catch (error) {
         const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
         const isLate = ended?.aborted || performance.now() - start >= appear
@@ -66,10 +70,11 @@ export class GrownFile {
     }
   }
 
-  private constructor(path: string, handle: FileHandle, id: FileId) {
+  private constructor(path: string, handle: FileHandle, stats: BigIntStats) {
     this.path = path
     this.#handle = handle
-    this.id = id
+    this.id = { dev: stats.dev, ino: stats.ino }
+    this.bornAt = bornAt(stats)
   }
 
   async state(): Promise<State> {

@@ -22,7 +22,8 @@ export interface ApiRequest<T> {
   readonly method: Dispatcher.HttpMethod
   /** Below the base URL, beginning with a slash. */
   readonly path: string
-  readonly body?: object
+  /** A function makes it anew at each try. */
+  readonly body?: object | (() => object)
   /** Makes sense of the answer's JSON, or throws. Absent: the answer has none. */
   readonly read: ((body: unknown, headers: Answer['headers']) => T) | undefined
   /** Whether it does no harm to carry the call out twice. */
@@ -180,7 +181,8 @@ export class Api {
     token: string,
   ): Promise<Answer> {
     const { baseUrl, dialect, apiTimeout } = this.options
-    const { method, path, body, what, details } = request
+    const { method, path, what, details } = request
+    const body = typeof request.body === 'function' ? request.body() : request.body
     try {
       return await exchange({
         dispatcher: this.dispatcher,

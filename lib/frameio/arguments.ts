@@ -37,9 +37,10 @@ export interface CreateAssetOptions {
   readonly filetype: string
   /**
    * C2C only: seconds since the first byte of the media was made; decides the dated folder, and whether
-   * it falls into a pause. Default 0: it is being recorded now.
+   * it falls into a pause. A function is asked at each try: it is older then. Default 0: it is being
+   * recorded now.
    */
-  readonly offset?: number | undefined
+  readonly offset?: number | (() => number) | undefined
   /** C2C only: the device's channel. */
   readonly channel?: number | undefined
   /** Ends the call; nobody can tell then whether there is an asset. */
@@ -83,7 +84,8 @@ export const creationOf = (
   const { name, extension, filetype, channel, parentId } = options
   takeIfGiven('signal', options.signal, abortSignal)
   // Asked of every integration, though 0 is what Frame.io takes where there is none (its C2C guide).
-  const offset = options.offset ?? (device ? 0 : undefined)
+  const given = typeof options.offset === 'function' ? options.offset() : options.offset
+  const offset = given ?? (device ? 0 : undefined)
   const path = device
     ? '/v2/devices/assets'
     : `/v2/assets/${checkId('parentId', parentId)}/children`

@@ -65,11 +65,12 @@ export class FrameioClient {
    * blindly again, since there might then be two. An aborted signal gives an `AbortError`.
    */
   async createRealtimeAsset(options: CreateAssetOptions): Promise<Asset> {
-    const { path, body } = creationOf(options, this.#api.options.device !== undefined)
+    const create = () => creationOf(options, this.#api.options.device !== undefined)
+    const { path } = create()
     const request = {
       method: 'POST',
       path,
-      body,
+      body: () => create().body,
       read: readAsset,
       idempotent: false,
       what: 'Creating the asset failed',

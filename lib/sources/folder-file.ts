@@ -7,6 +7,7 @@
  *                                                                  its journal
  */
 import { basename, join } from 'node:path'
+import { ageOf } from '../follow/age.ts'
 import { type FollowEnd, Follower, type Known } from '../follow/follower.ts'
 import { GrownFile } from '../follow/grown-file.ts'
 import type { ResolvedFollowOptions } from '../follow/options.ts'
@@ -158,7 +159,7 @@ export class FolderFile {
     const { client, spool, follow, upload: options, signal, onUpload } = this.#settings
     const { path } = this.#file
     const file = await GrownFile.open(path, follow, signal)
-    const assetId = await this.#create().catch(async error => {
+    const assetId = await this.#create(file).catch(async error => {
       await file.close()
       throw error
     })
@@ -187,11 +188,12 @@ export class FolderFile {
     }
   }
 
-  async #create(): Promise<string> {
+  async #create({ bornAt }: GrownFile): Promise<string> {
     if (this.#assetId !== undefined) return this.#assetId
     const { client, parentId, ledger } = this.#settings
     const { path } = this.#file
-    const asset = { parentId, name: basename(path), filetype: mediaTypeOf(path) }
+    const offset = apiOf(client).options.device ? () => ageOf(bornAt) : undefined
+    const asset = { parentId, name: basename(path), filetype: mediaTypeOf(path), offset }
     await ledger.add({ ...this.#file, t: 'creating' })
     const { id } = await client.createRealtimeAsset(asset)
     this.#assetId = id

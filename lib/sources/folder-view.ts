@@ -5,6 +5,7 @@
 import type { BigIntStats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { bornAt } from '../follow/age.ts'
 import { isLocal, unreadable } from '../follow/grown-file.ts'
 import { IDLE } from '../follow/watch.ts'
 import { type FileFacts, isSame } from '../spool/ledger.ts'
@@ -14,7 +15,7 @@ export interface Seen {
   readonly file: FileFacts
   /** Since when nothing has changed, on the monotonic clock, in ms. */
   readonly since: number
-  /** When it was made, or what is in it, in ms since the epoch. */
+  /** When its first byte was written, in ms since the epoch: see age.ts. */
   readonly born: number
   readonly isFolder: boolean
 }
@@ -89,7 +90,8 @@ export class FolderView {
     this.#absent.delete(name)
     const file = factsOf(path, found)
     const since = this.#unchangedSince(name, file)
-    return { file, since, born: bornAt(found), isFolder: found.isDirectory() }
+    const born = bornAt(found) ?? Number(found.mtimeMs)
+    return { file, since, born, isFolder: found.isDirectory() }
   }
 
   #unchangedSince(name: string, file: FileFacts): number {
@@ -120,7 +122,3 @@ export const nothingAt = (path: string): FileFacts => ({
   size: 1,
   mtime: '0',
 })
-
-/** Of a copy that keeps its times the bytes are older than the file; not every disk knows its birth. */
-const bornAt = ({ birthtimeMs, mtimeMs }: BigIntStats): number =>
-  Number(birthtimeMs > 0n && birthtimeMs < mtimeMs ? birthtimeMs : mtimeMs)
