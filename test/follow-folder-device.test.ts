@@ -4,8 +4,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { PRESENCE_DOOR } from '../lib/frameio/presence.ts'
 import { assetsIn, follow, oldFile, type Place, placeFor } from './support/followed-folder.ts'
-import { bytes } from './support/sandboxes.ts'
+import { bytes, until } from './support/sandboxes.ts'
 
 const deviceIn = ({ sandbox }: Place) => {
   const device = sandbox.devices.pair()
@@ -36,4 +37,29 @@ t.test('each file says how old it is, and a pause counts for what was recorded i
     events.filter(({ t }) => t === 'failed'),
     [{ name: 'meanwhile.mov', error }],
   )
+})
+
+t.test('while it waits for files the device is there, whatever heartbeats meet', async t => {
+  const place = await placeFor(t, { presence: { heartbeatEvery: 0.000_001 } })
+  const { device, connection } = deviceIn(place)
+  const { sandbox } = place
+  const { faults, requests } = sandbox
+  faults.add(
+    { on: 'heartbeat', nth: 1, do: { status: 500 } },
+    { on: 'heartbeat', nth: 2, do: { status: 401, body: { error: 'no' } } },
+    { on: 'heartbeat', nth: 3, do: { reset: 'before' } },
+    { on: 'heartbeat', nth: 4, do: { status: 429 } },
+    { on: 'heartbeat', nth: 7, do: { hang: 'answer' } },
+  )
+  const often = { [PRESENCE_DOOR]: { silence: 60, atMostEvery: 30 } }
+  const options = { connection: { ...connection, ...often }, isOnce: false }
+  const { ended, events, ending } = follow(place, options)
+  await until(() => device.heartbeats >= 2, 'two after four that failed')
+  await until(() => faults.fired.length === 5, 'one that hangs')
+  ending.abort()
+  t.strictSame(await ended, { done: 0, unfinished: 0, failed: 0 })
+  t.strictSame(events, [])
+  const beats = requests.length
+  await new Promise(resolve => setTimeout(resolve, 300))
+  t.equal(requests.length, beats, 'and none once it is over')
 })

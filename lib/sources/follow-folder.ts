@@ -99,11 +99,16 @@ const SELDOM = 30
  */
 export const followFolder = async (options: FolderOptions): Promise<FolderSum> => {
   const { spool, client } = options
-  const { origin } = apiOf(client).options.baseUrl
+  const api = apiOf(client)
+  const { origin } = api.options.baseUrl
   const ledger = await Ledger.open({ dir: spool.dir, origin, disk: realDisk, lock })
+  const following = new AbortController()
+  // A device that waits for files is there, though nothing is uploaded.
+  api.stayPresent(following.signal)
   try {
     return await new FollowedFolder(options, ledger).run()
   } finally {
+    following.abort()
     await ledger.close()
   }
 }
