@@ -143,6 +143,22 @@ t.test('a device has its own paths, and its version on every call', async t => {
   t.strictSame(JSON.parse(String(requests[0]?.body)), { ...options, is_realtime_upload: true })
 })
 
+t.test('a signal ends the creation of an asset, also while it waits for another try', async t => {
+  const sandbox = await sandboxFor(t)
+  const stop = new AbortController()
+  const retry = { giveUpAfter: Infinity, minDelay: 3_600_000, maxDelay: 3_600_000 }
+  const onRetry = () => stop.abort('enough')
+  const client = clientFor(t, sandbox.url, { token: sandbox.token, retry, onRetry })
+  sandbox.faults.add({ on: 'create', do: { status: 429 } })
+  const { parentId } = sandbox
+  const wanted = { parentId, name: 'a.mp4', filetype: 'video/mp4', signal: stop.signal }
+  await t.rejects(client.createRealtimeAsset(wanted), { name: 'AbortError', cause: 'enough' })
+  const before = sandbox.requests.length
+  await t.rejects(client.createRealtimeAsset(wanted), { name: 'AbortError' })
+  t.equal(sandbox.requests.length, before, 'nothing is asked once it has aborted')
+  t.equal((await client.createRealtimeAsset({ ...wanted, signal: undefined })).name, 'a.mp4')
+})
+
 t.test('a device works against the sandbox', async t => {
   const sandbox = await sandboxFor(t)
   const client = clientFor(t, sandbox.url, { token: sandbox.token, device: {} })

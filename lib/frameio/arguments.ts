@@ -43,7 +43,7 @@ export interface CreateAssetOptions {
   readonly offset?: number | (() => number) | undefined
   /** C2C only: the device's channel. */
   readonly channel?: number | undefined
-  /** Ends the call; nobody can tell then whether there is an asset. */
+  /** Ends the call. Where it was under way there may be an asset all the same. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -81,8 +81,8 @@ export const creationOf = (
 ): { path: string; body: CreateAssetBody } => {
   object('options', options)
   refuseUnknown('', options, CREATE)
-  const { name, extension, filetype, channel, parentId } = options
-  takeIfGiven('signal', options.signal, abortSignal)
+  const { name, extension, filetype, channel, parentId, signal } = options
+  takeIfGiven('signal', signal, abortSignal)
   // Asked of every integration, though 0 is what Frame.io takes where there is none (its C2C guide).
   const given = typeof options.offset === 'function' ? options.offset() : options.offset
   const offset = given ?? (device ? 0 : undefined)

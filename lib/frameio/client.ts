@@ -29,6 +29,7 @@ import {
   readUploadUrls,
 } from './protocol.ts'
 import { untilUploaded } from './until-uploaded.ts'
+import { within } from './within.ts'
 
 export type { CreateAssetOptions, PartInfo, RegisterOptions, WaitOptions } from './arguments.ts'
 
@@ -62,7 +63,9 @@ export class FrameioClient {
 
   /**
    * Creates a real-time asset. Not idempotent: where an answer is lost this fails, and never tries
-   * blindly again, since there might then be two. An aborted signal gives an `AbortError`.
+   * blindly again, since there might then be two.
+   *
+   * @throws {RealtimeUploadError} as the README's table says; an `AbortError` when the signal aborts
    */
   async createRealtimeAsset(options: CreateAssetOptions): Promise<Asset> {
     const create = () => creationOf(options, this.#api.options.device !== undefined)
@@ -77,13 +80,9 @@ export class FrameioClient {
       details: {},
     } as const
     const context = this.#context('createRealtimeAsset')
-    const { signal: given } = options
-    const signal = given ? AbortSignal.any([context.signal, given]) : context.signal
-    try {
-      return await this.#api.call(request, { ...context, signal })
-    } catch (error) {
-      throw given?.aborted && error === given.reason ? new AbortError(given.reason) : error
-    }
+    return within(this.#api.closing, options.signal, signal =>
+      this.#api.call(request, { ...context, signal }),
+    )
   }
 
   /** Registers parts and returns a presigned URL for each, in their order. */

@@ -2,11 +2,10 @@
  * Waiting until Frame.io says that it has every byte: looks that grow rarer, until a deadline, a signal,
  * or the end of the client.
  */
-import { setMaxListeners } from 'node:events'
-import { AbortError, RealtimeUploadError } from '../errors.ts'
+import { RealtimeUploadError } from '../errors.ts'
 import { DEADLINE, withDeadline } from '../net/deadline.ts'
 import { sleep } from '../net/retry.ts'
-import { followSignal } from '../net/signals.ts'
+import { within } from './within.ts'
 
 /** Waits between two looks, in ms: Frame.io allows five reads a second per user. */
 const FIRST_LOOK = 500
@@ -33,24 +32,14 @@ export const untilUploaded = async <T>(
   awaited: Watched<T>,
 ): Promise<T> => {
   const { id, what } = awaited
-  const ending = new AbortController()
-  setMaxListeners(0, ending.signal)
-  const abort = (reason: unknown) => ending.abort(new AbortError(reason))
-  const unfollow = signal ? followSignal(signal, abort) : () => {}
-  if (signal?.aborted) abort(signal.reason)
-  closing.addEventListener('abort', () => ending.abort(closing.reason), { signal: ending.signal })
-  if (closing.aborted) ending.abort(closing.reason)
   try {
-    return await withDeadline(ending.signal, { allowed: () => timeout }, signal =>
-      poll(awaited, signal),
+    return await within(closing, signal, signal =>
+      withDeadline(signal, { allowed: () => timeout }, signal => poll(awaited, signal)),
     )
   } catch (error) {
     if (error !== DEADLINE) throw error
     const message = `Frame.io has not completed ${what} ${id} within ${timeout} ms`
     throw new RealtimeUploadError('ERR_TIMEOUT', message, { assetId: id })
-  } finally {
-    unfollow()
-    ending.abort()
   }
 }
 

@@ -190,12 +190,12 @@ export class FolderFile {
 
   async #create({ bornAt }: GrownFile): Promise<string> {
     if (this.#assetId !== undefined) return this.#assetId
-    const { client, parentId, ledger } = this.#settings
+    const { client, parentId, ledger, signal } = this.#settings
     const { path } = this.#file
     const offset = apiOf(client).options.device ? () => ageOf(bornAt) : undefined
     const asset = { parentId, name: basename(path), filetype: mediaTypeOf(path), offset }
     await ledger.add({ ...this.#file, t: 'creating' })
-    const { id } = await client.createRealtimeAsset(asset)
+    const { id } = await client.createRealtimeAsset({ ...asset, signal })
     this.#assetId = id
     await ledger.add({ ...this.#file, t: 'begun', assetId: id })
     return id

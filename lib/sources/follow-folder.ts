@@ -10,7 +10,8 @@
  *   - One that was changed after it was done is a new take under the same name, and a new asset: once it
  *     is over again, for each change would be another take. Footage twice is better than not at all.
  *   - One that fails keeps no other from its turn. What may pass by itself is tried again each minute,
- *     all else at the next start, or when it has changed and is over again.
+ *     all else at the next start, or when it has changed and is over again. But a token that is dead, or a
+ *     folder of Frame.io's that is none, is no fault of a file's: it ends all, and is said once.
  *
  * See judge.ts for what is done with a file, folder-file.ts for how it is uploaded, and spool/ledger.ts
  * for what is remembered.
@@ -30,7 +31,8 @@ import { FolderView, nothingAt, type Seen } from './folder-view.ts'
 import type { ResumedUpload } from './go-on.ts'
 import { type Failure, judge, type Verdict } from './judge.ts'
 import { hasMediaType, matcher } from './media-files.ts'
-import { isPassing } from './passing.ts'
+import { isForAll, isPassing } from './passing.ts'
+import { isRoom, Place } from './place.ts'
 
 export interface FolderOptions
   extends Pick<FileSettings, 'client' | 'parentId' | 'spool' | 'follow' | 'upload'> {
@@ -82,8 +84,6 @@ export interface FolderSum {
   readonly failed: number
 }
 
-/** Files that are uploaded at the same time. */
-const AT_ONCE = 4
 /** Between two looks at the folder, in ms. */
 const LOOK_EVERY = 1_000
 /** A file that nothing is to be done with is looked at once in so many looks. */
@@ -94,7 +94,8 @@ const SELDOM = 30
  * those under way are over.
  *
  * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE` where somebody follows with this spool already;
- *   `ERR_SPOOL_DAMAGED`; `ERR_INVALID_OPTION`
+ *   `ERR_SPOOL_DAMAGED`; `ERR_INVALID_OPTION`; `ERR_UNAUTHORIZED`, `ERR_NOT_PAIRED`, and `ERR_FORBIDDEN`
+ *   and `ERR_ASSET_NOT_FOUND` where no asset can be created
  * @throws {AbortError}
  */
 export const followFolder = async (options: FolderOptions): Promise<FolderSum> => {
@@ -122,6 +123,12 @@ interface Candidate extends Pick<Seen, 'file' | 'since' | 'born'> {
   readonly isAgain: boolean
 }
 
+interface Running {
+  readonly file: FileFacts
+  readonly place: Place
+  readonly task: Promise<void>
+}
+
 class FollowedFolder {
   readonly #options: FolderOptions
   readonly #ledger: Ledger
@@ -134,7 +141,7 @@ class FollowedFolder {
   /** Names that nothing is to be done with. */
   readonly #settled = new Set<string>()
   #queue: Candidate[] = []
-  readonly #running = new Map<string, { readonly file: FileFacts; readonly task: Promise<void> }>()
+  readonly #running = new Map<string, Running>()
   readonly #sum = { done: 0, unfinished: 0 }
   /** Is the spool in the folder itself? */
   #isSpool = false
@@ -280,7 +287,7 @@ class FollowedFolder {
   }
 
   #fill(): void {
-    while (this.#running.size < AT_ONCE && !this.#isEnding) {
+    while (isRoom([...this.#running.values()].map(it => it.place)) && !this.#isEnding) {
       const next = this.#queue.shift()
       if (!next) return
       if (!this.#running.has(next.name)) this.#start(next)
@@ -288,17 +295,18 @@ class FollowedFolder {
   }
 
   #start({ name, file }: Candidate): void {
-    const task = this.#upload(name)
+    const place = new Place()
+    const task = this.#upload(name, place)
       .catch(error => this.#stop(error))
       .finally(() => {
         this.#running.delete(name)
         this.#fill()
         if (this.#queue.length === 0) this.#wake()
       })
-    this.#running.set(name, { file, task })
+    this.#running.set(name, { file, place, task })
   }
 
-  async #upload(name: string): Promise<void> {
+  async #upload(name: string, place: Place): Promise<void> {
     // Since it was put into the queue it may have been done, or changed.
     const candidate = await this.#weigh(name)
     if (!candidate) return
@@ -310,8 +318,10 @@ class FollowedFolder {
       ...settings,
       ledger: this.#ledger,
       signal: this.#stopping.signal,
-      onUpload: (upload, assetId) =>
-        onEvent({ t: record ? 'resumed' : 'begun', name, assetId, upload }),
+      onUpload: (upload, assetId) => {
+        place.fill(upload)
+        onEvent({ t: record ? 'resumed' : 'begun', name, assetId, upload })
+      },
     })
     try {
       const uploaded = await one.upload()
@@ -319,8 +329,12 @@ class FollowedFolder {
       this.#sum[uploaded.isUnfinished ? 'unfinished' : 'done']++
       onEvent({ t: 'done', name, path: file.path, ...uploaded })
     } catch (error) {
-      if (this.#stopping.signal.aborted) return
+      const isStopped = this.#stopping.signal.aborted
+      // Of one whose asset was refused before it heard of the stop there is none.
+      if (isStopped && (error instanceof AbortError || one.assetId !== undefined)) return
       const left = await one.leave(error as Error)
+      if (isStopped) return
+      if (isForAll(error, one.assetId)) throw error
       const now = await this.#view.look(name).catch(() => undefined)
       this.#failed(name, now?.file ?? file, error as Error, { left, assetId: one.assetId })
     }

@@ -15,3 +15,10 @@ export const isPassing = (error: Error): boolean =>
   CODES.has(codeOf(error)) || SYSTEM_CODES.has(codeOf(error.cause ?? error))
 
 const codeOf = (error: unknown): string => (error as { code?: string } | undefined)?.code ?? ''
+
+/** Would each other file of a folder fail with the same? Without an asset it is no file's own. */
+export const isForAll = (error: unknown, assetId: string | undefined): boolean => {
+  const isDead = ['ERR_UNAUTHORIZED', 'ERR_NOT_PAIRED'].includes(codeOf(error))
+  const isRefused = ['ERR_FORBIDDEN', 'ERR_ASSET_NOT_FOUND'].includes(codeOf(error))
+  return isDead || (isRefused && assetId === undefined)
+}
