@@ -100,8 +100,11 @@ export const openAccount = async (
  * A program that has not begun can wait a while, and begin when it is sure to be heard. What comes
  * through stdin is running already: there the whole patience is right.
  */
-const patience = ({ producer, upload: { retry } }: Settings): Partial<FrameioClientOptions> => {
-  if (!producer) return { retry }
+const patience = ({ producer, upload: { retry } }: Settings): Partial<FrameioClientOptions> =>
+  producer ? briefly(retry) : { retry }
+
+/** With a retry's budget of that length, or a shorter one that was given. */
+export const briefly = (retry: FrameioClientOptions['retry']): Partial<FrameioClientOptions> => {
   const { giveUpAfter = PATIENT.giveUpAfter } = retry ?? {}
   return {
     apiTimeout: PATIENT.apiTimeout,

@@ -68,7 +68,15 @@ export interface ResumeSettings
 export interface FolderSettings
   extends Pick<
     Settings,
-    'parent' | 'tokenFile' | 'credentials' | 'sandbox' | 'upload' | 'json' | 'quiet' | 'verbose'
+    | 'parent'
+    | 'tokenFile'
+    | 'credentials'
+    | 'sandbox'
+    | 'upload'
+    | 'json'
+    | 'quiet'
+    | 'verbose'
+    | 'check'
   > {
   readonly follow: FollowSettings
   /** Patterns of names; none: whatever has a media type. */
@@ -233,6 +241,7 @@ const folderSettingsOf = (
     json,
     quiet,
     verbose,
+    check: !values['no-check'],
     producer: undefined,
   }
 }

@@ -9,7 +9,7 @@ import { UsageError } from './usage.ts'
 const WITH_FOLDER = new Set<string>([
   ...['follow', 'match', 'once', 'idle', 'verify', 'spool', 'parent', 'device', 'sandbox'],
   ...['part-size', 'max-size', 'concurrency', 'integrity', 'give-up-after', 'base-url'],
-  ...['token-file', 'credentials', 'json', 'quiet', 'verbose'],
+  ...['token-file', 'credentials', 'json', 'quiet', 'verbose', 'no-check'],
 ])
 
 /** Why others make none. */

@@ -3,26 +3,22 @@
  */
 import { resolveFollow } from '../follow/options.ts'
 import { creationOf } from '../frameio/arguments.ts'
-import { FrameioClient } from '../frameio/client.ts'
-import { DEFAULT_CAP, resolveClientOptions } from '../frameio/options.ts'
+import { resolveClientOptions } from '../frameio/options.ts'
 import { type FolderEvent, followFolder } from '../sources/follow-folder.ts'
 import type { Progress } from '../upload/events.ts'
 import { resolveUploadOptions } from '../upload/options.ts'
-import { connect } from './account.ts'
 import type { FolderSettings } from './arguments.ts'
-import { checkForFolder } from './check-device.ts'
 import { Display } from './display.ts'
 import { adviceOn, causesOf, messageOf } from './failures.ts'
+import { type FolderAccount, openFolderAccount } from './folder-account.ts'
 import { sumOf } from './folder-progress.ts'
 import { leave } from './leave.ts'
-import { startIn } from './local.ts'
 import { Output } from './output.ts'
 import { Secrets } from './secrets.ts'
 import { onSignals } from './signals.ts'
 import { checkSpool } from './unfinished.ts'
 import { showSize } from './units.ts'
 import { UsageError } from './usage.ts'
-import { Waiting } from './waiting.ts'
 
 /** How it ended: with all files well, one that failed, one that its writer did not finish, or by force. */
 export type FolderEnd = 'done' | 'failed' | 'producerFailed' | 'aborted'
@@ -60,7 +56,7 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
     },
   )
   try {
-    const account = await open(settings, secrets, display)
+    const account = await openFolderAccount(settings, secrets, display)
     isBegun = true
     try {
       const signals = { ended: ending.signal, signal: aborting.signal }
@@ -70,6 +66,8 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
     }
   } catch (error) {
     if (error instanceof UsageError) throw error
+    const { code } = error as { code?: unknown }
+    if (code === 'ERR_INVALID_OPTION' && !isBegun) throw new UsageError(messageOf(error))
     display.stop()
     if (aborting.signal.aborted) {
       const text = 'aborted; what is not done goes on at the next start'
@@ -81,59 +79,11 @@ export const followFiles = async (settings: FolderSettings): Promise<FolderEnd> 
       adviceOn(error, settings.credentials),
       ...(settings.verbose ? causesOf(error) : []),
     ]
-    const { code } = error as { code?: unknown }
     const text = lines.filter(line => line !== undefined).join('\n  ')
     display.say('error', text, { code }, 'bad')
     return 'failed'
   } finally {
     await display.settle(aborting.signal, patience.isHurried)
-  }
-}
-
-interface Account {
-  readonly client: FrameioClient
-  readonly parentId: string | undefined
-  /** Waits until a sandbox has put the file together, and says where. */
-  readonly whenUploaded: (assetId: string) => Promise<string | undefined>
-  readonly close: () => Promise<void>
-}
-
-const open = async (
-  settings: FolderSettings,
-  secrets: Secrets,
-  display: Display,
-): Promise<Account> => {
-  const { upload, parent, sandbox: given } = settings
-  const { retry, concurrency = 0 } = upload
-  if (given === undefined) {
-    const waiting = new Waiting(display, 'uploaded')
-    const { connection, disconnect } = await waiting.for(connect(settings, secrets, waiting))
-    if (connection.device) await checkForFolder(connection, display)
-    const cap = Math.max(concurrency, DEFAULT_CAP)
-    const onRetry = ({ error }: { readonly error: Error }) =>
-      display.say('retry', `${messageOf(error)}; it is tried again`)
-    const client = new FrameioClient({ ...connection, retry, concurrency: cap, onRetry })
-    const close = async () => {
-      await client.close()
-      await disconnect()
-    }
-    return { client, parentId: parent, whenUploaded: async () => undefined, close }
-  }
-  const { sandbox, close } = await startIn(given)
-  const { token, url: baseUrl, parentId } = sandbox
-  const client = new FrameioClient({ token, baseUrl, retry, concurrency: 1_000 })
-  return {
-    client,
-    parentId,
-    whenUploaded: async assetId => {
-      const asset = sandbox.asset(assetId)
-      await asset?.whenUploaded()
-      return asset?.path
-    },
-    close: async () => {
-      await client.close()
-      await close()
-    },
   }
 }
 
@@ -156,7 +106,7 @@ class FolderWatch {
   }
 
   async run(
-    { client, parentId, whenUploaded }: Account,
+    { client, parentId, whenUploaded }: FolderAccount,
     { ended, signal }: { readonly ended: AbortSignal; readonly signal: AbortSignal },
   ): Promise<FolderEnd> {
     const { follow, match, once, upload } = this.#settings
@@ -175,7 +125,7 @@ class FolderWatch {
       upload: { partSize, maxSize, concurrency, integrity },
       signal,
       onEvent: event => this.#hear(event, whenUploaded),
-    })
+    }).finally(() => this.#told)
     this.#display.stop()
     const isTold = await this.#told
     if (failed + unfinished + done === 0) {
@@ -186,7 +136,7 @@ class FolderWatch {
     return unfinished > 0 ? 'producerFailed' : 'done'
   }
 
-  #hear(event: FolderEvent, whenUploaded: Account['whenUploaded']): void {
+  #hear(event: FolderEvent, whenUploaded: FolderAccount['whenUploaded']): void {
     if (event.t === 'begun' || event.t === 'resumed') this.#begin(event)
     else if (event.t === 'done') this.#done(event, whenUploaded)
     else if (event.t === 'failed') this.#failed(event)
@@ -221,7 +171,7 @@ class FolderWatch {
 
   #done(
     { name, assetId, bytes, parts, reason, isUnfinished }: Extract<FolderEvent, { t: 'done' }>,
-    whenUploaded: Account['whenUploaded'],
+    whenUploaded: FolderAccount['whenUploaded'],
   ): void {
     this.#over(name)
     if (isUnfinished) {

@@ -108,6 +108,9 @@ export const startApi = async (
       return { status: 204 }
     }
     if (route.operation === 'other') throw NOT_FOUND('route')
+    if (route.operation === 'get' && route.id === account.parentId) {
+      return json(200, { _type: 'folder', id: route.id, name: 'Sandbox', type: 'folder' })
+    }
     const asset = account.assets.get(route.id ?? '')
     if (!asset) throw NOT_FOUND('asset')
     if (route.operation === 'register') {
