@@ -203,8 +203,16 @@ t.test('the command', async t => {
     string,
     string,
   ]
-  const tokenFile = join(root, 'token')
+  // Those that are meant to hold secrets.
+  const own = join(await folderFor(t), 'own')
+  await mkdir(own)
+  const [tokenFile, credentials] = [join(own, 'token'), join(own, 'device.json')]
   await writeFile(tokenFile, device.accessToken)
+  const { clientId, accessToken, refreshToken } = device
+  const { clientSecret } = sandbox.credentials
+  await writeFile(credentials, JSON.stringify({ clientId }))
+  const tokens = { accessToken, refreshToken, lifetime: 28_800_000 }
+  await saveDeviceTokens({ file: credentials, tokens })
   const base = ['--base-url', sandbox.url, '--device', '1.0.0']
   const told: string[] = []
   /** Runs it, and looks at what everybody can see of it meanwhile. */
@@ -255,10 +263,21 @@ t.test('the command', async t => {
   t.equal(await run([...followed, '--json'], inEnv), 0)
   t.equal(await run([...inFile, '--resume', spool]), 0)
 
+  // Its tokens are refreshed on the way: those of before are dead from then on.
+  device.expire()
+  const paired = ['--credentials', credentials]
+  const secret = { FRAMEIO_CLIENT_SECRET: clientSecret }
+  t.equal(await run([...paired, ...film], secret), 0)
+  t.equal(device.refreshes, 1)
+  faults.add({ ...quoting('token', 400, device.refreshToken, clientSecret), times: 9 })
+  device.expire()
+  t.equal(await run([...paired, '--json', ...film], secret), 1)
+  t.equal(await run([...paired, ...followed, '--no-check'], secret), 0, 'all was uploaded')
+
   const films = assetsIn(sandbox).filter(({ path }) => path !== undefined)
   t.ok(films.length > 2)
   for (const { path = '' } of films) told.push(await readFile(path, 'latin1'))
   t.match(told.join('\n'), /PATH=/, 'what the program saw was seen')
   t.strictSame(secretsIn(told.join('\n')), [])
-  t.strictSame(secretsIn(await filesIn(root, tokenFile)), [])
+  t.strictSame(secretsIn(await filesIn(root)), [])
 })
