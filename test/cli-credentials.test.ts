@@ -14,7 +14,7 @@ t.setTimeout(300_000)
 t.jobs = 4
 
 const MiB = 2 ** 20
-const SECRET = /sandbox-(secret|device|token)/
+const SECRET = /sandbox-(?:device-)?(?:secret|token|refresh|code)-[\w-]{32}/
 
 /** All that a folder holds, as text. */
 const allIn = async (dir: string): Promise<string> => {

@@ -18,7 +18,7 @@ t.setTimeout(300_000)
 t.jobs = 4
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/
-const SECRET = /sandbox-(secret|device|token)/
+const SECRET = /sandbox-(?:device-)?(?:secret|token|refresh|code)-[\w-]{32}/
 
 const callsOf = ({ requests }: Sandbox) => requests.map(({ operation }) => operation)
 
