@@ -2,7 +2,6 @@
  * The only file that speaks to Frame.io: which calls there are, and what they say.
  */
 import { invalid } from '../checks.ts'
-import { AbortError } from '../errors.ts'
 import { Api, type CallContext } from './api.ts'
 import {
   type CreateAssetOptions,
