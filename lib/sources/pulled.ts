@@ -4,8 +4,8 @@
  * The next chunk is asked for when the upload has copied the one before: nothing is read ahead, and
  * a source may give the same buffer again and again.
  */
+import type { Writable } from 'node:stream'
 import { invalid } from '../checks.ts'
-import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { bytesOf, chunkOf } from './chunk.ts'
 import { failureOf, type Outlet } from './outlet.ts'
 import { type Chunks, isAsync, isBlob, isWebStream, type Pulled, type WebStream } from './shapes.ts'
@@ -16,7 +16,7 @@ interface Puller {
   cancel(): unknown
 }
 
-export const openPulled = (source: Pulled, upload: RealtimeUpload): Outlet => {
+export const openPulled = (source: Pulled, sink: Writable): Outlet => {
   let puller: Puller | undefined
   let isOver = false
   const cancel = () => {
@@ -28,7 +28,7 @@ export const openPulled = (source: Pulled, upload: RealtimeUpload): Outlet => {
   }
   const pump = async (): Promise<Error | undefined> => {
     puller = pullerOf(source) // What fails here is a source that failed before its first byte.
-    while (!isOver && !upload.destroyed) {
+    while (!isOver && !sink.destroyed) {
       const { done, value } = await puller.next()
       if (done) isOver = true
       if (isOver) break
@@ -37,7 +37,7 @@ export const openPulled = (source: Pulled, upload: RealtimeUpload): Outlet => {
         cancel()
         return invalid('source', value, 'a source of bytes or strings')
       }
-      await written(chunk, upload)
+      await written(chunk, sink)
     }
     return undefined
   }
@@ -49,8 +49,8 @@ export const openPulled = (source: Pulled, upload: RealtimeUpload): Outlet => {
 }
 
 /** Resolves when the upload has copied a chunk, or will not. */
-const written = (chunk: Uint8Array | string, upload: RealtimeUpload) =>
-  new Promise<unknown>(resolve => void upload.write(chunk, resolve))
+const written = (chunk: Uint8Array | string, sink: Writable) =>
+  new Promise<unknown>(resolve => void sink.write(chunk, resolve))
 
 const pullerOf = (source: Pulled): Puller => {
   if (isWebStream(source)) return readerOf(source)

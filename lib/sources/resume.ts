@@ -1,7 +1,6 @@
 /**
  * Uploads that were cut off, finished: the parts that lie in a spool go the way of any other.
  */
-import { readdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import {
   abortSignal,
@@ -24,6 +23,7 @@ import { isOurs } from '../spool/folder.ts'
 import { Followed } from '../spool/followed.ts'
 import type { KeptFile } from '../spool/home.ts'
 import type { Opening } from '../spool/journal.ts'
+import { namesIn } from '../spool/names-in.ts'
 import { reopen } from '../spool/reopen.ts'
 import { Unfinished } from '../spool/unfinished.ts'
 import { tell } from '../upload/diagnostics.ts'
@@ -119,13 +119,6 @@ async function* resumeAll(settings: Settings): AsyncGenerator<Resumed> {
     if (resumed) yield resumed
   }
 }
-
-/** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` */
-const namesIn = (dir: string): Promise<string[]> =>
-  readdir(dir).catch(error => {
-    const text = `dir must be a folder that can be read; ${error.message}`
-    throw new RealtimeUploadError('ERR_INVALID_OPTION', text, { option: 'dir', cause: error })
-  })
 
 /** What the system says of a disk is an error of the spool's. */
 const asOurs = (folder: string, error: Error): Error => {

@@ -2,11 +2,10 @@
  * What can be uploaded, and how its bytes begin to flow.
  */
 import { ChildProcess } from 'node:child_process'
-import type { Readable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import type { FileSource } from '../follow/options.ts'
-import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { readDescriptor } from './descriptor.ts'
-import { openFile } from './file.ts'
+import type { FileFlow } from './file.ts'
 import type { Outlet } from './outlet.ts'
 import { type Producer, startProducer } from './producer.ts'
 import { Program } from './program.ts'
@@ -48,19 +47,27 @@ export interface Flow extends Outlet {
   readonly end?: () => Promise<SourceEnd>
 }
 
-/** Lets the bytes of a source flow to the upload, which is not ended. */
-export const openSource = async (source: Source, upload: RealtimeUpload): Promise<Flow> => {
+/**
+ * Lets the bytes of a source flow to a sink, which is not ended.
+ *
+ * @param openFile how a file is uploaded, of which no byte is written to a sink
+ */
+export const openSource = async (
+  source: Source,
+  sink: Writable,
+  openFile: () => FileFlow,
+): Promise<Flow> => {
   const plain = { program: undefined, started: undefined }
   if (source instanceof ChildProcess) {
     const program = new Program(source)
-    return { ...plain, ...openStream(source.stdout as Readable, upload), program }
+    return { ...plain, ...openStream(source.stdout as Readable, sink), program }
   }
-  if (isStream(source)) return { ...plain, ...openStream(source, upload) }
-  if (isPulled(source)) return { ...plain, ...openPulled(source, upload) }
-  if ('file' in source) return { ...plain, ...openFile(source, upload) }
-  if ('fd' in source) return { ...plain, ...outletOf(openDescriptor(source, upload)) }
+  if (isStream(source)) return { ...plain, ...openStream(source, sink) }
+  if (isPulled(source)) return { ...plain, ...openPulled(source, sink) }
+  if ('file' in source) return { ...plain, ...openFile() }
+  if ('fd' in source) return { ...plain, ...outletOf(openDescriptor(source, sink)) }
   let program: Program | undefined
-  const { child, stdout } = await startProducer(source, upload, started => {
+  const { child, stdout } = await startProducer(source, sink, started => {
     program = new Program(started)
   })
   return { ...outletOf(stdout), program, started: child }
@@ -72,9 +79,9 @@ const outletOf = (stream: Readable): Outlet => ({
   cancel: () => void stream.destroy(),
 })
 
-const openDescriptor = ({ fd }: Descriptor, upload: RealtimeUpload): Readable => {
+const openDescriptor = ({ fd }: Descriptor, sink: Writable): Readable => {
   try {
-    return readDescriptor(fd, upload)
+    return readDescriptor(fd, sink)
   } catch (error) {
     throw sourceFailed(endOfStream(error as Error)) // A socket that is no stream, such as UDP's.
   }

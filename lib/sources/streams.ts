@@ -2,26 +2,25 @@
  * Streams of Node's kind, whoever made them: they push, and are paused while the upload is full.
  */
 import type { EventEmitter } from 'node:events'
-import { Readable } from 'node:stream'
+import { Readable, type Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { setImmediate } from 'node:timers/promises'
 import { invalid } from '../checks.ts'
-import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { bytesOf, chunkOf } from './chunk.ts'
 import { failureOf, type Outlet } from './outlet.ts'
 import type { StreamLike } from './shapes.ts'
 
-export const openStream = (stream: StreamLike, upload: RealtimeUpload): Outlet => {
+export const openStream = (stream: StreamLike, sink: Writable): Outlet => {
   const cancel = (error?: Error) => {
     try {
       stream.destroy?.(error)
-    } catch {} // Its maker's fault, and no reason to keep the upload.
+    } catch {} // Its maker's fault, and no reason to keep the sink.
   }
-  // Of all ways this one alone minds those who read the same stream beside the upload.
+  // Of all ways this one alone minds those who read the same stream beside the sink.
   const { failed, stop } =
     stream instanceof Readable && !stream.readableObjectMode
-      ? pipe(stream, upload)
-      : pour(stream, upload, cancel)
+      ? pipe(stream, sink)
+      : pour(stream, sink, cancel)
   const ended = Promise.race([failed, endOf(stream)]).then(error => {
     // Some say that they failed, or ended, and go on: to an upload that is being finalised already
     // that would be a write after its end, and cost it what came.
@@ -40,9 +39,9 @@ interface Pour {
   readonly stop: () => void
 }
 
-const pipe = (stream: Readable, upload: RealtimeUpload): Pour => {
-  stream.pipe(upload, { end: false })
-  return { failed: new Promise(() => {}), stop: () => void stream.unpipe(upload) }
+const pipe = (stream: Readable, sink: Writable): Pour => {
+  stream.pipe(sink, { end: false })
+  return { failed: new Promise(() => {}), stop: () => void stream.unpipe(sink) }
 }
 
 /** Resolves once all of it came, or to the error that it failed with. */
@@ -80,7 +79,7 @@ const endOfOther = async (stream: StreamLike): Promise<Error | undefined> => {
  * the upload it would be an error that nobody catches. No stream stands in between, for destroying
  * that would leave alone a source that is silent.
  */
-const pour = (stream: StreamLike, upload: RealtimeUpload, cancel: (error: Error) => void): Pour => {
+const pour = (stream: StreamLike, sink: Writable, cancel: (error: Error) => void): Pour => {
   // A stream of bytes that gives text was told to decode it, even where it does not say so.
   const mayBeText = !stream._readableState || stream._readableState.objectMode === true
   const [take, rule] = mayBeText
@@ -98,10 +97,10 @@ const pour = (stream: StreamLike, upload: RealtimeUpload, cancel: (error: Error)
         const error = invalid('source', value, rule)
         resolve(error)
         cancel(error)
-      } else if (!upload.write(chunk) && !isHeld) {
+      } else if (!sink.write(chunk) && !isHeld) {
         isHeld = true
         stream.pause?.()
-        upload.once('drain', () => {
+        sink.once('drain', () => {
           isHeld = false
           stream.resume?.()
         })

@@ -4,13 +4,16 @@
  * the twelfth failed.
  */
 import type { ChildProcess } from 'node:child_process'
+import type { Writable } from 'node:stream'
 import { setTimeout as wait } from 'node:timers/promises'
 import { aFunction, object, refuseUnknown, rule, take, takeIfGiven } from '../checks.ts'
 import { AbortError, RealtimeUploadError } from '../errors.ts'
+import type { FileSource } from '../follow/options.ts'
 import { followSignal } from '../net/signals.ts'
 import type { UploadResult } from '../upload/events.ts'
 import { checkUpload, type RealtimeUpload, signalOf } from '../upload/realtime-upload.ts'
 import { checkSource } from './check-source.ts'
+import { openFile } from './file.ts'
 import { type Flow, openSource, type Source, stop } from './source.ts'
 import { endOfStream, type SourceEnd, sourceFailed, withLastWords } from './source-end.ts'
 import { whenUploaded } from './uploaded.ts'
@@ -22,7 +25,8 @@ import { whenUploaded } from './uploaded.ts'
 export type OnSourceFailure = 'finalise' | 'abort'
 
 type Verdict = OnSourceFailure | PromiseLike<OnSourceFailure>
-type OnFailure = OnSourceFailure | ((end: SourceEnd) => Verdict)
+/** Not exported from the package. */
+export type OnFailure = OnSourceFailure | ((end: SourceEnd) => Verdict)
 
 export interface UploadFromOptions {
   /**
@@ -81,13 +85,36 @@ export const uploadFrom = async (
   options: UploadFromOptions = {},
 ): Promise<UploadFromResult> => {
   checkUpload(upload)
-  const uploaded = whenUploaded(upload)
+  const open = () => openSource(source, upload, () => openFile(source as FileSource, upload))
+  const end = await pourFrom(source, upload, { options, open, signal: signalOf(upload) })
+  return { ...(upload.result as UploadResult), source: end }
+}
+
+export interface PourFrom {
+  readonly options: UploadFromOptions
+  /** Lets the bytes flow to the sink. */
+  readonly open: () => Promise<Flow>
+  /** Aborts the sink. */
+  readonly signal: AbortSignal | undefined
+}
+
+/**
+ * The same with any sink whose `finish` means that Frame.io has all of it. Not exported from the package.
+ *
+ * @returns how the source ended
+ */
+export const pourFrom = async (
+  source: Source,
+  sink: Writable,
+  { options, open, signal }: PourFrom,
+): Promise<SourceEnd> => {
+  const uploaded = whenUploaded(sink)
   uploaded.catch(() => {}) // It is awaited once the source has ended.
   let flow: Flow | undefined
   try {
     const onFailure = checkOptions(options)
     checkSource(source)
-    flow = await openSource(source, upload)
+    flow = await open()
     const { ended, end, program, started } = flow
     // Whatever fails first is told: the upload, or a callback.
     const going = Promise.all([uploaded, started && tellOf(started, options.onStart)])
@@ -100,17 +127,15 @@ export const uploadFrom = async (
       const verdict = await unlessFailed(going, decide(onFailure, known))
       if (verdict === 'abort') throw sourceFailed(known)
     }
-    upload.end()
+    sink.end()
     // The upload hears its signal while it lives; the program may outlive it.
-    const signal = signalOf(upload)
     await unlessFailed(going, uploaded).catch(async failure => {
       throw isEmpty(failure) ? await unlessAborted(signal, whyEmpty(failure, ending)) : failure
     })
-    const outlived = await unlessAborted(signal, unlessFailed(going, ending))
-    return { ...(upload.result as UploadResult), source: outlived }
+    return await unlessAborted(signal, unlessFailed(going, ending))
   } catch (error) {
     if (flow) stop(flow)
-    upload.destroy(error as Error)
+    sink.destroy(error as Error)
     await uploaded.catch(() => {}) // Nothing is in flight any more when this fails.
     throw error
   }
@@ -145,14 +170,16 @@ const whyEmpty = async (empty: RealtimeUploadError, ending: Promise<SourceEnd>) 
   return end.ok ? withLastWords(empty, end) : sourceFailed(end)
 }
 
-const decide = async (onFailure: OnFailure, end: SourceEnd) =>
+/** Not exported from the package. */
+export const decide = async (onFailure: OnFailure, end: SourceEnd) =>
   typeof onFailure === 'function' ? onFailure(end) : onFailure
 
 /** spawn reports a missing program in the next tick: until then a listener misses nothing. */
 const tellOf = async (program: ChildProcess, onStart: UploadFromOptions['onStart']) =>
   onStart?.(program)
 
-const checkOptions = (options: UploadFromOptions): OnFailure => {
+/** Not exported from the package. */
+export const checkOptions = (options: UploadFromOptions): OnFailure => {
   object('options', options)
   refuseUnknown('', options, ['onSourceFailure', 'onStart'])
   const { onSourceFailure = 'finalise', onStart } = options
