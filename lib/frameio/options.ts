@@ -225,7 +225,7 @@ const SPOOL = [
   'syncEvery',
 ] as const satisfies (keyof SpoolOptions)[]
 
-const checkSpool = (value: unknown): ResolvedSpoolOptions => {
+export const checkSpool = (value: unknown): ResolvedSpoolOptions => {
   const text = 'an object such as { dir: "/media/spool" }'
   const spool: { readonly [K in keyof SpoolOptions]: unknown } = {
     dir: undefined,

@@ -38,6 +38,12 @@ export interface FileUploadOptions {
   readonly openRecord: (() => Promise<Record>) | undefined
   /** Whether a file that is another than in the record is begun anew. Else that is an error. */
   readonly takesOther: boolean
+  /** Whether an outage is no failure now, however long it lasts. Default: it is one. */
+  readonly isPatient?: () => boolean
+  /** S3 has all of it; awaited before the record goes. */
+  readonly onStored?: (file: UploadedFile) => Promise<void>
+  /** Whether others say how to go on where this fails and a record stays. Default: it says so. */
+  readonly isToldByOthers?: boolean
 }
 
 export class FileUpload {
@@ -61,6 +67,7 @@ export class FileUpload {
       contextOf: stage => ({
         signal,
         pulse,
+        isPatient: () => this.#isPatient,
         onRetry: retry => this.#teller.retrying(stage, [], retry),
       }),
     })
@@ -100,6 +107,7 @@ export class FileUpload {
     const file = await WholeFile.open(target.path, this.#ending.signal)
     try {
       const done = await this.#send(file)
+      await this.#options.onStored?.(done)
       // All is stored, whatever the disk says now: who goes on finds that out.
       await this.#record?.done().catch(error => this.#notNoted(error))
       return done
@@ -160,6 +168,7 @@ export class FileUpload {
       cap: sharesOf(api).cap,
       isMd5Wanted: settings.integrity === 'md5',
       isReused: options.dispatcher === undefined,
+      isPatient: () => this.#isPatient,
       onRetry: ({ number }, retry) => {
         const info = { stage: 'put', partNumbers: [number], ...retry } as const
         tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
@@ -241,7 +250,8 @@ export class FileUpload {
     const isLost = hasCode(error, 'ERR_SOURCE_CHANGED', 'ERR_SOURCE_TRUNCATED')
     if (created && record && !isLost) {
       // Of a damage, and of another file, is said already what to do.
-      if (hasCode(error, 'ERR_SPOOL_DAMAGED', 'ERR_SOURCE_REPLACED')) return error
+      const isSaid = hasCode(error, 'ERR_SPOOL_DAMAGED', 'ERR_SOURCE_REPLACED')
+      if (isSaid || this.#options.isToldByOthers) return error
       return explained(error, `What is stored is noted in ${record.folder}: the same call goes on`)
     }
     const failure = mayExist ? await remote.clean() : undefined
@@ -258,6 +268,10 @@ export class FileUpload {
     }
     return error
   }
+
+  get #isPatient(): boolean {
+    return this.#options.isPatient?.() ?? false
+  }
 }
 
 const unfinished = (fileId: string): string =>
@@ -267,7 +281,7 @@ const hasCode = (error: unknown, ...codes: readonly ErrorCode[]): boolean =>
   error instanceof RealtimeUploadError && codes.includes(error.code)
 
 /** The same error, with one more sentence. */
-const explained = (error: unknown, more: string): unknown => {
+export const explained = <E>(error: E, more: string): E | AbortError | RealtimeUploadError => {
   if (error instanceof AbortError) return new AbortError(error.cause, `${error.message}. ${more}`)
   if (!(error instanceof RealtimeUploadError)) return error
   const { code, message, name: _, ...details } = error

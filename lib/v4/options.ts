@@ -82,7 +82,7 @@ export interface ResolvedFileOptions {
   readonly settings: ResolvedFileSettings
 }
 
-const SETTINGS = [
+export const SETTINGS = [
   'concurrency',
   'stallTimeout',
   'integrity',

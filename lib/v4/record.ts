@@ -65,7 +65,7 @@ export const lookAtRecord = async (folder: string): Promise<State | undefined> =
     const size = (await realDisk.size(path)) ?? 0
     return stateOf(path, (await read(path, size)).entries)
   } catch (error) {
-    throw asOurs(folder, error)
+    throw asSpoolError(folder, error)
   }
 }
 
@@ -116,7 +116,7 @@ export class Record {
       }
     } catch (error) {
       await taken.release()
-      throw asOurs(folder, error)
+      throw asSpoolError(folder, error)
     }
   }
 
@@ -168,7 +168,7 @@ export class Record {
   async created(creation: Creation): Promise<void> {
     const { k, at, fileId, name, viewUrl, mediaType, slices } = creation
     await replaceDurably(`${this.folder}/urls`, textOfUrls(creation)).catch(error => {
-      throw asOurs(this.folder, error)
+      throw asSpoolError(this.folder, error)
     })
     const parts = slices.length
     await this.#write({ t: 'created', k, at, fileId, name, viewUrl, mediaType, parts })
@@ -179,7 +179,7 @@ export class Record {
     const path = `${this.folder}/urls`
     const text = await readFile(path, 'utf8').catch(error => {
       if (error.code === 'ENOENT') return undefined
-      throw asOurs(this.folder, error)
+      throw asSpoolError(this.folder, error)
     })
     return text === undefined ? undefined : readUrls(path, text, secure)
   }
@@ -220,10 +220,7 @@ export class Record {
     await this.#syncing
     for (const name of FILES) await realDisk.remove(`${this.folder}/${name}`)
     await this.close()
-    await realDisk.removeFolder(this.folder).catch(error => {
-      const { code = '' } = error as NodeJS.ErrnoException
-      if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(code)) throw error
-    })
+    await removeEmpty(this.folder)
   }
 
   async #close(): Promise<void> {
@@ -244,7 +241,7 @@ export class Record {
     if (this.#failure) return
     this.#journal.add(entry)
     await this.#journal.sync().catch(error => {
-      throw asOurs(this.folder, error)
+      throw asSpoolError(this.folder, error)
     })
   }
 
@@ -271,6 +268,18 @@ export class Record {
   }
 }
 
+/** Removes a record that is of no more use. Harmless where there is none. */
+export const removeRecord = async (folder: string): Promise<void> => {
+  for (const name of FILES) await realDisk.remove(`${folder}/${name}`)
+  await removeEmpty(folder)
+}
+
+const removeEmpty = (folder: string): Promise<void> =>
+  realDisk.removeFolder(folder).catch(error => {
+    const { code = '' } = error as NodeJS.ErrnoException
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT'].includes(code)) throw error
+  })
+
 /** Entries that hold, and where the next goes. */
 const read = async (path: string, size: number) => {
   const entries: Entry[] = []
@@ -283,7 +292,7 @@ const read = async (path: string, size: number) => {
 }
 
 /** What the system says of a disk is an error of the spool's. */
-const asOurs = (folder: string, error: unknown): Error => {
+export const asSpoolError = (folder: string, error: unknown): Error => {
   if (error instanceof RealtimeUploadError) return error
   const text = `${folder} cannot be read or written: ${(error as Error).message}. Nothing was deleted.`
   return new RealtimeUploadError('ERR_SPOOL_DAMAGED', text, { path: folder, cause: error })

@@ -14,7 +14,7 @@ import { type SliceOptions, slicePart } from './slice-part.ts'
 const PER_LANE = 2
 
 export interface SendSlices
-  extends Omit<SenderOptions, 'assetId' | 'filetype' | 'isPatient'>,
+  extends Omit<SenderOptions, 'assetId' | 'filetype'>,
     Pick<SliceOptions, 'file' | 'isReused' | 'isMd5Wanted'> {
   readonly creation: Creation
   /** Numbers of those that S3 has already. */
@@ -39,7 +39,6 @@ export const sendSlices = async (options: SendSlices): Promise<void> => {
     signal,
     assetId: creation.fileId,
     filetype: creation.mediaType,
-    isPatient: () => false,
   })
   const since = sinceOf(creation)
   const left = creation.slices.filter(({ number }) => !stored.has(number)).values()
