@@ -18,6 +18,8 @@ for (const [tool, ...args] of [
   ['power-cuts', '300'],
   ['kills', '60'],
   ['kills', '10', 'film'],
+  ['take-power-cuts', '500'],
+  ['take-kills', '40'],
   ['soak', '3'],
   ['load', '200'],
   ['leftovers', '40'],

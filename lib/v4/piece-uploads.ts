@@ -1,0 +1,168 @@
+/**
+ * The pieces of a take on their way to Frame.io, one after the other, while the next is recorded.
+ *
+ * What holds always:
+ *   1. A piece is uploaded once its name is durable, by a record of its own: what is stored of it is not sent twice.
+ *   2. `stored` is durable before the record goes, and before the piece does: whoever goes on creates no second file.
+ *   3. The first that is refused for good ends the uploads, and not the recording.
+ */
+import type { FrameioV4Client } from '../frameio/v4/client.ts'
+import type { Disk } from '../spool/disk.ts'
+import type { Journal } from '../spool/journal.ts'
+import type { Progress } from '../upload/events.ts'
+import type { UploadedFile } from './events.ts'
+import { FileUpload } from './file-upload.ts'
+import type { ResolvedFileSettings } from './options.ts'
+import type { Piece } from './piece-files.ts'
+import { asSpoolError, Record } from './record.ts'
+import type { TakeEvent } from './take-events.ts'
+import { recordOf } from './take-folder.ts'
+import type { TakeEntry, TakeOpening } from './take-journal.ts'
+
+/** What the upload of a piece needs beside the piece. */
+export interface PieceUploadOptions {
+  readonly client: FrameioV4Client
+  readonly disk: Disk
+  readonly journal: Journal<TakeEntry>
+  readonly opening: TakeOpening
+  readonly settings: Omit<ResolvedFileSettings, 'onEvent'>
+  readonly onEvent: (event: TakeEvent) => void
+  /** Whether an outage is no failure now. */
+  readonly isPatient: () => boolean
+}
+
+/** @throws {RealtimeUploadError} as `uploadFile` does; an `AbortError` when the signal aborts */
+export const uploadPiece = async (
+  piece: Piece,
+  { client, disk, journal, opening, settings, onEvent, isPatient }: PieceUploadOptions,
+): Promise<UploadedFile> => {
+  const { n, name, path } = piece
+  const file = await new FileUpload({
+    client,
+    target: { folderId: opening.folderId, path, name },
+    settings: { ...settings, onEvent: event => onEvent({ ...event, name }) },
+    openRecord: () => Record.open(recordOf(path)),
+    // Whoever copied a spool to another disk has other files of the same bytes.
+    takesOther: true,
+    isPatient,
+    onStored: stored => noteStored(journal, path, n, stored),
+    isToldByOthers: true,
+  }).run()
+  if (!opening.keep)
+    await disk.remove(path).catch(error => Promise.reject(asSpoolError(path, error)))
+  return file
+}
+
+const noteStored = async (
+  journal: Journal<TakeEntry>,
+  path: string,
+  n: number,
+  file: UploadedFile,
+): Promise<void> => {
+  journal.add({ t: 'stored', n, ...file })
+  await journal.sync().catch(error => {
+    throw asSpoolError(path, error)
+  })
+}
+
+export interface PieceUploadsOptions extends PieceUploadOptions {
+  /** Of a piece the disk is rid, or it stays there for good. */
+  readonly onFreed: (bytes: number) => void
+  /** One was refused for good. */
+  readonly onFailure: (error: Error) => void
+  readonly onMove: () => void
+}
+
+export class PieceUploads {
+  readonly #options: PieceUploadsOptions
+  readonly #waiting: Piece[] = []
+  readonly #stored: UploadedFile[] = []
+  #running: Promise<void> | undefined
+  #failure: Error | undefined
+  /** Of the pieces that are stored, and of the one on its way. */
+  #past: Progress = NOTHING
+  #present: Progress = NOTHING
+
+  constructor(options: PieceUploadsOptions) {
+    this.#options = options
+  }
+
+  add(piece: Piece): void {
+    this.#waiting.push(piece)
+    if (!this.#failure) this.#running ??= this.#run()
+  }
+
+  /** Is one on its way? */
+  get isBusy(): boolean {
+    return this.#running !== undefined
+  }
+
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  get progress(): Progress {
+    return sumOf(this.#past, this.#present)
+  }
+
+  /** Resolves once all are stored. @throws what the first failed with */
+  async end(): Promise<readonly UploadedFile[]> {
+    await this.#running
+    if (this.#failure) throw this.#failure
+    return this.#stored
+  }
+
+  /** Resolves once nothing is in flight, which the signal of the settings ends. */
+  async settled(): Promise<void> {
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (let piece = this.#waiting.shift(); piece; piece = this.#waiting.shift()) {
+        await this.#upload(piece)
+      }
+      this.#running = undefined
+    } catch (error) {
+      this.#failure = error as Error
+      this.#running = undefined
+      this.#options.onFailure(error as Error)
+    }
+  }
+
+  async #upload(piece: Piece): Promise<void> {
+    const { settings, onFreed, onMove, onEvent } = this.#options
+    const onProgress = (progress: Progress) => {
+      this.#present = progress
+      onMove()
+    }
+    const file = await uploadPiece(piece, {
+      ...this.#options,
+      settings: { ...settings, onProgress },
+    })
+    this.#past = sumOf(this.#past, this.#present)
+    this.#present = NOTHING
+    this.#stored.push(file)
+    onFreed(piece.size)
+    onEvent({ type: 'file', number: piece.n, ...file })
+  }
+}
+
+const NOTHING: Progress = {
+  bytesReceived: 0,
+  bytesUploaded: 0,
+  bytesResent: 0,
+  bytesBuffered: 0,
+  partsFilled: 0,
+  partsRegistered: 0,
+  partsUploaded: 0,
+  partsInFlight: 0,
+  retries: 0,
+  bytesSpooled: 0,
+  bytesDurable: 0,
+}
+
+const sumOf = (one: Progress, other: Progress): Progress =>
+  Object.fromEntries(
+    Object.entries(one).map(([key, value]) => [key, value + other[key as keyof Progress]]),
+  ) as unknown as Progress

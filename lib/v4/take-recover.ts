@@ -1,0 +1,226 @@
+/**
+ * A take that was cut off, found again: what it has, and what becomes of each piece.
+ *
+ *     stored ───────────────────────────────► its file and record go, unless it is to stay
+ *     whole, its file there ────────────────► to be uploaded, or gone on with
+ *     under its own name, without `whole` ──► so it is whole: it got that name once all of it was durable
+ *     .partial ─────────────────────────────► as far as a mark's CRC holds; what stands behind is kept as .torn
+ *     whole, its file gone or another ──────► an error, and nothing is touched
+ *
+ * A piece that was cut off is not mended: players take an MP4 in fragments, or MPEG-TS, that ends in the middle of
+ * one, and show all that is whole.
+ */
+import { RealtimeUploadError } from '../errors.ts'
+import type { Lock } from '../lock.ts'
+import { type Disk, realDisk } from '../spool/disk.ts'
+import { useReserve } from '../spool/folder.ts'
+import { Journal, readLines } from '../spool/journal.ts'
+import { readFrom } from '../spool/read-back.ts'
+import { damaged } from '../spool/recover.ts'
+import type { UploadedFile } from './events.ts'
+import type { Piece } from './piece-files.ts'
+import { asSpoolError, removeRecord } from './record.ts'
+import { partialOf, recordOf, removeTake, tornOf } from './take-folder.ts'
+import {
+  type PieceState,
+  type TakeEntry,
+  type TakeOpening,
+  type TakeState,
+  takeStateOf,
+} from './take-journal.ts'
+import { lastThatHolds, setAside } from './torn.ts'
+
+/** What became of a piece. */
+export type Recovered =
+  | { readonly t: 'stored'; readonly state: PieceState; readonly file: UploadedFile }
+  | { readonly t: 'whole'; readonly state: PieceState; readonly piece: Piece }
+  | { readonly t: 'lost'; readonly state: PieceState; readonly error: Error }
+  /** Not a byte of it outlived the cut. */
+  | { readonly t: 'empty'; readonly state: PieceState }
+
+export interface Reopen {
+  readonly folder: string
+  readonly disk: Disk
+  readonly lock: (path: string) => Promise<Lock>
+}
+
+export class ReopenedTake {
+  readonly folder: string
+  readonly opening: TakeOpening
+  readonly journal: Journal<TakeEntry>
+  readonly #lock: Lock
+  readonly #disk: Disk
+  readonly #state: TakeState
+
+  /**
+   * Undefined where nothing had begun; then the folder is gone.
+   *
+   * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`, `ERR_SPOOL_DAMAGED`
+   */
+  static async open({ folder, disk, lock }: Reopen): Promise<ReopenedTake | undefined> {
+    const taken = await lock(`${folder}/lock`)
+    try {
+      const path = `${folder}/journal`
+      const file = await disk.open(path)
+      try {
+        const size = await file.size()
+        const { entries, end } = await readTake(disk, path, size)
+        if (end < size) await setAside(file, end, size, `${path}.torn`, disk)
+        await file.sync()
+        const state = takeStateOf(path, entries)
+        if (state) {
+          const journal = new Journal<TakeEntry>(file, end, () => useReserve(disk, folder))
+          return new ReopenedTake({ folder, disk, journal, lock: taken, state })
+        }
+      } catch (error) {
+        await file.close()
+        throw error
+      }
+      await file.close()
+      await removeTake({ disk, folder, lock: taken, files: [], keep: false })
+      return undefined
+    } catch (error) {
+      await taken.release()
+      throw asSpoolError(folder, error)
+    }
+  }
+
+  private constructor(opened: {
+    readonly folder: string
+    readonly disk: Disk
+    readonly journal: Journal<TakeEntry>
+    readonly lock: Lock
+    readonly state: TakeState
+  }) {
+    this.folder = opened.folder
+    this.journal = opened.journal
+    this.opening = opened.state.opening
+    this.#disk = opened.disk
+    this.#lock = opened.lock
+    this.#state = opened.state
+  }
+
+  /** What became of each piece, in order; what is written for that is durable. */
+  async recover(): Promise<Recovered[]> {
+    const pieces: Recovered[] = []
+    for (const state of this.#state.pieces) {
+      pieces.push(
+        await this.#piece(state).catch(error => {
+          throw asSpoolError(this.folder, error)
+        }),
+      )
+    }
+    if (!this.#state.hasEnded) {
+      this.journal.add({ t: 'end', pieces: pieces.length })
+      await this.journal.sync()
+    }
+    return pieces
+  }
+
+  /** Everything is stored: nothing of it is needed any more. */
+  async finish(): Promise<void> {
+    await this.journal.close()
+    const files = this.#state.pieces.map(({ file }) => file)
+    const keep = this.opening.keep ?? false
+    await removeTake({ disk: this.#disk, folder: this.folder, lock: this.#lock, files, keep })
+  }
+
+  /** All stays. Harmless behind `finish`. */
+  async close(): Promise<void> {
+    try {
+      await this.journal.close()
+    } finally {
+      await this.#lock.release()
+    }
+  }
+
+  async #piece(state: PieceState): Promise<Recovered> {
+    const { n, name, file, size, stored } = state
+    const path = `${this.folder}/${file}`
+    if (stored) {
+      await removeRecord(recordOf(path))
+      if (!this.opening.keep) await this.#disk.remove(path)
+      return { t: 'stored', state, file: stored }
+    }
+    const there = await this.#disk.size(path)
+    const piece = (size: number): Recovered => ({
+      t: 'whole',
+      state,
+      piece: { n, name, file, path, size },
+    })
+    if (size !== undefined) {
+      if (there === size) return piece(size)
+      return { t: 'lost', state, error: lost(path, size, there) }
+    }
+    if (there !== undefined) {
+      await this.#isWhole(n, there)
+      return piece(there)
+    }
+    const end = await this.#endOfPartial(path, state)
+    if (end === 0) return { t: 'empty', state }
+    await this.#isWhole(n, end)
+    return piece(end)
+  }
+
+  async #isWhole(n: number, size: number): Promise<void> {
+    await this.#disk.syncFolder(this.folder)
+    this.journal.add({ t: 'whole', n, size })
+    await this.journal.sync()
+  }
+
+  /** Gives the piece that was recorded its name, as far as its bytes are known to be right. How far, in bytes. */
+  async #endOfPartial(path: string, { marks }: PieceState): Promise<number> {
+    const partial = partialOf(path)
+    const size = await this.#disk.size(partial)
+    if (size === undefined) return 0
+    const file = await this.#disk.open(partial)
+    let end = 0
+    try {
+      end = await lastThatHolds(file, marks)
+      if (end < size) await setAside(file, end, size, tornOf(path), this.#disk)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    if (end === 0) await this.#disk.remove(partial)
+    else await this.#disk.rename(partial, path)
+    return end
+  }
+}
+
+/** What a take has, without touching it. @throws {RealtimeUploadError} `ERR_SPOOL_DAMAGED` */
+export const lookAtTake = async (folder: string): Promise<TakeState | undefined> => {
+  const path = `${folder}/journal`
+  try {
+    const { entries } = await readTake(realDisk, path, (await realDisk.size(path)) ?? 0)
+    return takeStateOf(path, entries)
+  } catch (error) {
+    throw asSpoolError(folder, error)
+  }
+}
+
+/** The entries that hold, without the marks of pieces that are whole: of a long recording there are millions. */
+const readTake = async (disk: Disk, path: string, size: number) => {
+  let entries: TakeEntry[] = []
+  let marks: TakeEntry[] = []
+  const bytes = size > 0 ? readFrom(disk, path, 0, size) : []
+  const { end, damagedAt } = await readLines<TakeEntry>(bytes, line => {
+    if (line.t === 'mark') marks.push(line)
+    else {
+      entries = [...entries, ...(line.t === 'whole' ? [] : marks), line]
+      marks = []
+    }
+  })
+  if (damagedAt !== undefined) {
+    throw damaged(path, damagedAt, 'a line that was durable is not whole')
+  }
+  return { entries: [...entries, ...marks], end }
+}
+
+const lost = (path: string, size: number, there: number | undefined): RealtimeUploadError => {
+  if (there !== undefined) {
+    return damaged(path, Math.min(size, there), `it has ${there} bytes, and had ${size}`)
+  }
+  const text = `${path} is gone, with all of its ${size} bytes. What else there is of the recording stays`
+  return new RealtimeUploadError('ERR_SPOOL_INCOMPLETE', text, { path, from: 0, to: size })
+}
