@@ -3,88 +3,13 @@
  */
 import { basename } from 'node:path'
 import mime from 'mime'
-import type { RealtimeUploadOptions } from '../upload/options.ts'
 import { finishWav } from '../upload/wav.ts'
 import { readFlags, strayFlagIn, type Values } from './flags.ts'
 import { checkFolder, isFolder } from './folder-settings.ts'
-import { type FollowSettings, followOf } from './follow-settings.ts'
+import { followOf } from './follow-settings.ts'
+import type { FolderSettings, ResumeSettings, Settings } from './settings.ts'
 import { checkCredentials, checkTarget } from './target-settings.ts'
 import { UsageError } from './usage.ts'
-
-export interface Settings {
-  readonly asset: string | undefined
-  readonly parent: string | undefined
-  readonly name: string | undefined
-  readonly extension: string | undefined
-  readonly filetype: string
-  readonly tokenFile: string | undefined
-  /** The file of a device that was paired. */
-  readonly credentials: string | undefined
-  /** A folder, or '' for a new one in the system's folder for temporary files. */
-  readonly sandbox: string | undefined
-  /** Options of the library, as far as they were given. */
-  readonly upload: Pick<
-    RealtimeUploadOptions,
-    | 'partSize'
-    | 'memoryLimit'
-    | 'maxSize'
-    | 'expectedSize'
-    | 'concurrency'
-    | 'baseUrl'
-    | 'integrity'
-    | 'lateHead'
-    | 'device'
-    | 'retry'
-    | 'spool'
-  >
-  readonly json: boolean
-  readonly quiet: boolean
-  readonly verbose: boolean
-  readonly check: boolean
-  readonly wait: boolean
-  readonly onProducerFailure: 'finalise' | 'abort'
-  /** The file that keeps what the producer writes to its stderr. */
-  readonly producerLog: string | undefined
-  /** A program and its arguments. */
-  readonly producer: readonly [command: string, ...args: string[]] | undefined
-  /** A file that another program writes. Without this and a program it is stdin that is uploaded. */
-  readonly follow: FollowSettings | undefined
-}
-
-/** Of `--resume`. */
-export interface ResumeSettings
-  extends Pick<Settings, 'tokenFile' | 'credentials' | 'upload' | 'json' | 'quiet' | 'verbose'> {
-  /** The folder. */
-  readonly resume: string
-  /** Only show what is there. */
-  readonly list: boolean
-  /** How long nothing changes in a file that was followed, and is over, in ms. */
-  readonly idle: number | undefined
-  readonly producer: undefined
-  readonly follow: undefined
-}
-
-/** Of `--follow` with a folder. */
-export interface FolderSettings
-  extends Pick<
-    Settings,
-    | 'parent'
-    | 'tokenFile'
-    | 'credentials'
-    | 'sandbox'
-    | 'upload'
-    | 'json'
-    | 'quiet'
-    | 'verbose'
-    | 'check'
-  > {
-  readonly follow: FollowSettings
-  /** Patterns of names; none: whatever has a media type. */
-  readonly match: readonly string[]
-  /** End when all that is there is done. */
-  readonly once: boolean
-  readonly producer: undefined
-}
 
 /** @throws {UsageError} */
 export const readArguments = (

@@ -3,7 +3,7 @@
  */
 import { fstatSync, type Stats, statSync } from 'node:fs'
 import { bornAt } from '../follow/age.ts'
-import type { Settings } from './arguments.ts'
+import type { Settings } from './settings.ts'
 
 /** In ms since the epoch; undefined for what is being recorded now, as what comes through a pipe is. */
 export const begunAt = ({ producer, follow }: Settings): number | undefined => {

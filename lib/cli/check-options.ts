@@ -6,8 +6,8 @@ import { creationOf } from '../frameio/arguments.ts'
 import { resolveClientOptions } from '../frameio/options.ts'
 import { faultOf } from '../sources/check-source.ts'
 import { resolveUploadOptions } from '../upload/options.ts'
-import type { Settings } from './arguments.ts'
 import { messageOf } from './failures.ts'
+import type { Settings } from './settings.ts'
 import { UsageError } from './usage.ts'
 
 /** In place of what is not known yet, and will be checked when it is. */

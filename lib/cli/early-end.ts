@@ -3,8 +3,9 @@
  * being created is waited for, and deleted: else it stays for ever, and nobody knows its id. So is a
  * sandbox that is just being made, with its folders.
  */
-import type { Settings } from './arguments.ts'
+
 import type { Display } from './display.ts'
+import type { Settings } from './settings.ts'
 import type { Discarded, Target } from './target.ts'
 
 /** How long Frame.io, or a disk, may take to answer, in ms. */

@@ -4,13 +4,13 @@
 import { FrameioClient } from '../frameio/client.ts'
 import { DEFAULT_CAP } from '../frameio/options.ts'
 import { briefly, connect } from './account.ts'
-import type { FolderSettings } from './arguments.ts'
 import { checkForFolder } from './check-device.ts'
 import { checkParent } from './check-parent.ts'
 import type { Display } from './display.ts'
 import { messageOf } from './failures.ts'
 import { startIn } from './local.ts'
 import type { Secrets } from './secrets.ts'
+import type { FolderSettings } from './settings.ts'
 import { Waiting } from './waiting.ts'
 
 export interface FolderAccount {

@@ -25,12 +25,15 @@ const ADVICE: Record<Reason, string> = {
 export class Following {
   readonly #settings: FollowSettings
   readonly #display: Display
+  readonly #fate: string
   readonly #ending = new AbortController()
   #timer: NodeJS.Timeout | undefined
 
-  constructor(settings: FollowSettings, display: Display) {
+  /** @param fate what becomes of what the file holds, such as `'finalised'` */
+  constructor(settings: FollowSettings, display: Display, fate: string) {
     this.#settings = settings
     this.#display = display
+    this.#fate = fate
   }
 
   get source(): FileSource {
@@ -48,7 +51,7 @@ export class Following {
     if (untilPid === undefined) return
     this.#timer = watchProcess(untilPid, () => {
       if (isOver()) return
-      const text = `process ${untilPid} is gone: what ${file} holds is being finalised`
+      const text = `process ${untilPid} is gone: what ${file} holds is being ${this.#fate}`
       this.#display.say('ending', text, { pid: untilPid })
       this.end()
     })
@@ -58,7 +61,7 @@ export class Following {
   get ending(): string {
     const { file } = this.#settings
     return existsSync(file)
-      ? `${file} counts as over now; what it holds is being finalised`
+      ? `${file} counts as over now; what it holds is being ${this.#fate}`
       : `${file} is not there, and is not waited for any longer`
   }
 
@@ -74,7 +77,7 @@ export class Following {
 
   /** Its head says that it is not finished. */
   tellOfUnfinished({ reason }: SourceEnd): void {
-    const text = `${this.#settings.file} was not finished: what it holds is uploaded and finalised`
+    const text = `${this.#settings.file} was not finished: what it holds ${this.#fate === 'finalised' ? 'is uploaded and finalised' : 'is uploaded'}`
     const advice = reason === undefined ? [] : [ADVICE[reason]]
     this.#display.say('source-unfinished', [text, ...advice].join('\n  '), { reason }, 'bad')
   }

@@ -3,7 +3,7 @@
  */
 import { isatty } from 'node:tty'
 import { RealtimeUploadError } from '../errors.ts'
-import { readArguments, type Settings } from './arguments.ts'
+import { readArguments } from './arguments.ts'
 import { deviceCommandIn, deviceHelp, readDeviceArguments } from './device/arguments.ts'
 import { Display } from './display.ts'
 import { EarlyEnd, sayDiscarded } from './early-end.ts'
@@ -14,6 +14,7 @@ import { Output, print } from './output.ts'
 import { lastLines } from './producer-stderr.ts'
 import type { Take } from './recording.ts'
 import { Secrets } from './secrets.ts'
+import type { Settings } from './settings.ts'
 import type { Target } from './target.ts'
 import { UsageError } from './usage.ts'
 import { Waiting } from './waiting.ts'
@@ -70,7 +71,7 @@ const record = async (settings: Settings): Promise<number> => {
   const waiting = new Waiting(display, settings.follow ? 'uploaded' : 'recorded')
   const early = new EarlyEnd(settings, display, () => void leave(EXIT.aborted))
   const recording = new Recording(settings, display, early.ask)
-  const output = new Output(settings.json, display, secrets, recording)
+  const output = new Output(settings.json, display, secrets, recording.source)
   let target: Target | undefined
   try {
     await nameUnfinished(settings, display)
@@ -85,8 +86,9 @@ const record = async (settings: Settings): Promise<number> => {
     if (early.isAsked) return EXIT.aborted
     if (error instanceof UsageError) throw error
     display.stop()
-    const ended = recording.endProducer()
-    const { isAborted, isEmpty, hasBegun } = recording
+    const ended = recording.source.endProducer()
+    const { isEmpty, hasBegun, source } = recording
+    const { isAborted } = source
     const discard = isEmpty ? target?.discard : undefined
     const left = discard ? undefined : recording.left(error)
     const { code, stderr = '' }: Partial<RealtimeUploadError> =
@@ -103,7 +105,7 @@ const record = async (settings: Settings): Promise<number> => {
     const text = lines.filter(line => line !== undefined).join('\n  ')
     const details = { code, stderr: stderr || undefined }
     display.say(isAborted ? 'aborted' : 'error', text, details, 'bad')
-    const discarded = await discard?.(recording.leaving)
+    const discarded = await discard?.(source.leaving)
     if (discarded) sayDiscarded(discarded, display)
     const deleted = discarded?.isDeleted
     const failure = { assetId: target?.assetId, deleted, error: { ...details, message } }
@@ -112,8 +114,8 @@ const record = async (settings: Settings): Promise<number> => {
     if (isAborted) return EXIT.aborted
     return code === 'ERR_INVALID_OPTION' && !hasBegun ? EXIT.usage : EXIT.failed
   } finally {
-    await recording.close()
-    await display.settle(recording.leaving, recording.isHurried)
+    await recording.source.close(recording.hasBegun)
+    await display.settle(recording.source.leaving, recording.source.isHurried)
     await target?.close()
   }
 }

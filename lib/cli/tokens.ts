@@ -11,9 +11,9 @@ import { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { RealtimeUploadError } from '../errors.ts'
 import type { RefreshingToken, Token } from '../frameio/token.ts'
-import type { Settings } from './arguments.ts'
 import { checkBearer } from './bearer.ts'
 import type { Secrets } from './secrets.ts'
+import type { Settings } from './settings.ts'
 import { UsageError } from './usage.ts'
 
 export interface Tokens {
