@@ -33,6 +33,8 @@ export type TakeEvent =
       readonly name: string
       readonly bytes: number
     }
+  /** The source has ended, and all of it lies on the disk: what is left of it is uploaded. */
+  | { readonly type: 'end' }
   /** Frame.io has every byte of a piece. */
   | ({ readonly type: 'file'; readonly number: number } & UploadedFile)
   /** A part of a piece is stored. */

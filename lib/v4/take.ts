@@ -176,6 +176,7 @@ export class Take {
     this.#journal.add({ t: 'end', pieces: this.#files.count })
     await this.#journal.sync()
     this.#isRecording = false
+    this.#emit({ type: 'end' })
     const files = await this.#uploads.end()
     await this.#remove().catch(error => this.#warn(notRemoved(this.folder, error)))
     this.#tell(() => this.#options.settings.onProgress(this.progress))
