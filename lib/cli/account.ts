@@ -96,15 +96,23 @@ export const openAccount = async (
   }
 }
 
+/** What a question may take. */
+type Patience = Pick<FrameioClientOptions, 'retry' | 'apiTimeout'>
+
 /**
  * A program that has not begun can wait a while, and begin when it is sure to be heard. What comes
  * through stdin is running already: there the whole patience is right.
  */
-const patience = ({ producer, upload: { retry } }: Settings): Partial<FrameioClientOptions> =>
-  producer ? briefly(retry) : { retry }
+export const patience = ({
+  producer,
+  upload: { retry },
+}: {
+  readonly producer: Settings['producer']
+  readonly upload: Pick<Settings['upload'], 'retry'>
+}): Patience => (producer ? briefly(retry) : { retry })
 
 /** With a retry's budget of that length, or a shorter one that was given. */
-export const briefly = (retry: FrameioClientOptions['retry']): Partial<FrameioClientOptions> => {
+export const briefly = (retry: FrameioClientOptions['retry']): Patience => {
   const { giveUpAfter = PATIENT.giveUpAfter } = retry ?? {}
   return {
     apiTimeout: PATIENT.apiTimeout,

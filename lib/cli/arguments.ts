@@ -7,22 +7,38 @@ import { finishWav } from '../upload/wav.ts'
 import { readFlags, strayFlagIn, type Values } from './flags.ts'
 import { checkFolder, isFolder } from './folder-settings.ts'
 import { followOf } from './follow-settings.ts'
-import type { FolderSettings, ResumeSettings, Settings } from './settings.ts'
+import type {
+  FolderSettings,
+  ResumeSettings,
+  Settings,
+  V4ResumeSettings,
+  V4Settings,
+} from './settings.ts'
 import { checkCredentials, checkTarget } from './target-settings.ts'
 import { UsageError } from './usage.ts'
+import { refuseV4Flags, v4ResumeSettingsOf, v4SettingsOf } from './v4/arguments.ts'
+
+type Given = Settings | ResumeSettings | FolderSettings | V4Settings | V4ResumeSettings
 
 /** @throws {UsageError} */
-export const readArguments = (
-  argv: readonly string[],
-): Settings | ResumeSettings | FolderSettings | 'help' | 'version' => {
+export const readArguments = (argv: readonly string[]): Given | 'help' | 'version' => {
   const [own, producer] = cutProducer(argv)
   refuseToken(own)
   const values = readFlags(own)
   if (values.help) return 'help'
   if (values.version) return 'version'
-  checkCredentials(values)
-  if (values.resume !== undefined) return resumeSettingsOf(values, values.resume, producer)
+  if (values.v4 === undefined) {
+    checkCredentials(values)
+    refuseV4Flags(values)
+  }
+  if (values.resume !== undefined) {
+    // What lies there is shown whatever it is for.
+    const isForV4 = values.v4 !== undefined && !values.list
+    if (isForV4) return v4ResumeSettingsOf(values, producer)
+    return resumeSettingsOf(values, values.resume, producer)
+  }
   try {
+    if (values.v4 !== undefined) return v4SettingsOf(values, producer)
     if (isFolder(values.follow)) return folderSettingsOf(values, values.follow, producer)
     return settingsOf(values, producer)
   } catch (error) {
@@ -127,7 +143,7 @@ const WITH_RESUME = new Set<string>([
     'give-up-after',
     'base-url',
   ],
-  ...['idle', 'token-file', 'json', 'quiet', 'verbose'],
+  ...['idle', 'token-file', 'json', 'quiet', 'verbose', 'v4', 'legacy-token'],
 ])
 
 /** @throws {UsageError} */

@@ -4,11 +4,11 @@
  */
 import { stripVTControlCharacters, styleText } from 'node:util'
 import type { EventMap, Progress } from '../upload/events.ts'
+import { describeChanged, describeRetry, describeState } from './describe.ts'
 import { warningOf } from './failures.ts'
 import { Outlet, type Standard } from './outlet.ts'
 import { Rates, type Room, type State } from './rates.ts'
 import type { Secrets } from './secrets.ts'
-import { showSize, showTime } from './units.ts'
 
 /** Between two looks at where the upload stands, in ms. */
 const TICK = 250
@@ -43,6 +43,7 @@ export class Display {
   readonly #isQuiet: boolean
   readonly #secrets: Secrets
   #rates: Rates | undefined
+  #describe: (state: State) => string = describeState
   #timer: NodeJS.Timeout | undefined
   #shownAt = 0
   #isDrawn = false
@@ -100,9 +101,14 @@ export class Display {
     this.hear(upload)
   }
 
-  /** Shows where one upload stands, or several, until `stop`. */
-  show(progress: () => Progress, room: Room | undefined): void {
+  /**
+   * Shows where one upload stands, or several, until `stop`.
+   *
+   * @param describe that in a line
+   */
+  show(progress: () => Progress, room: Room | undefined, describe = describeState): void {
     if (this.#isQuiet) return
+    this.#describe = describe
     this.#rates = new Rates(progress, room)
     this.#shownAt = performance.now()
     this.#timer = setInterval(() => this.#tick(), TICK).unref()
@@ -120,16 +126,18 @@ export class Display {
         : this.say(event, `${file}: ${text}`, { file, ...details }, tone)
     upload.on('retry', ({ stage, partNumbers, attempt, delay, giveUpIn, error }) => {
       const what = `${stage === 'put' ? 'PUT' : 'registration'} of part ${partNumbers.join(', ')}`
-      const { cause } = error
-      const why =
-        cause instanceof Error && !error.message.includes(cause.message) ? cause.message : ''
-      const end = giveUpIn === Infinity ? '' : `; given up in ${showTime(giveUpIn / 1_000)}`
-      const text = `${what} failed, again in ${showDelay(delay)}: ${error.message}${why && ` (${why})`}${end}`
       const { code } = error
-      say('retry', text, { stage, partNumbers, attempt, delay, giveUpIn, code })
+      say('retry', describeRetry(what, { delay, giveUpIn, error }), {
+        stage,
+        partNumbers,
+        attempt,
+        delay,
+        giveUpIn,
+        code,
+      })
     })
     upload.on('changed', ({ partNumbers }) => {
-      say('changed', changedText(partNumbers), { partNumbers })
+      say('changed', describeChanged(partNumbers), { partNumbers })
     })
     upload.on('warning', warning => {
       say('warning', warningOf(warning), { code: warning.code })
@@ -171,8 +179,9 @@ export class Display {
     if (!this.#rates || now - this.#shownAt < PAUSES[this.#mode] - TICK / 2) return
     this.#shownAt = now
     const { state } = this.#rates
-    if (this.#mode === 'live') this.#draw(describe(state))
-    else if (this.#mode === 'plain') this.#outlet.offer(`${this.#secrets.hide(describe(state))}\n`)
+    if (this.#mode === 'live') this.#draw(this.#describe(state))
+    else if (this.#mode === 'plain')
+      this.#outlet.offer(`${this.#secrets.hide(this.#describe(state))}\n`)
     else this.#outlet.offer(`${this.#secrets.json({ event: 'progress', ...state })}\n`)
   }
 
@@ -219,31 +228,3 @@ export const withoutControls = (text: string): string =>
   stripVTControlCharacters(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')
 
 const droppedText = (count: number) => `${count} messages were left out here: nobody read them`
-
-/** What matters most comes first: a narrow terminal cuts the rest. */
-const describe = (state: State): string =>
-  [
-    `in ${showSize(state.bytesReceived)} (${showSize(state.rateIn)}/s)`,
-    `up ${showSize(state.bytesUploaded)} (${showSize(state.rateOut)}/s)`,
-    state.behind === undefined ? describeHeadroom(state) : `behind ${showSize(state.behind)}`,
-    `retries ${state.retries}`,
-    `lanes ${state.partsInFlight}`,
-    ...(state.behind === undefined ? [`buffered ${showSize(state.bytesBuffered)}`] : []),
-    ...(state.bytesSpooled > 0 ? [`on disk ${showSize(state.bytesSpooled)}`] : []),
-  ].join(', ')
-
-const describeHeadroom = ({ headroom }: State): string =>
-  `headroom ${headroom == null ? 'no end' : showTime(headroom)}`
-
-/** Parts that are named one by one. */
-const NAMED = 5
-
-const changedText = (partNumbers: readonly number[]): string => {
-  const which =
-    partNumbers.length > NAMED
-      ? `${partNumbers.length} parts have`
-      : `part ${partNumbers.join(', ')} ${partNumbers.length > 1 ? 'have' : 'has'}`
-  return `${which} other bytes in the file than were sent, and will be sent again`
-}
-
-const showDelay = (ms: number) => (ms < 1_000 ? `${Math.round(ms)} ms` : showTime(ms / 1_000))

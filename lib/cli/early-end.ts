@@ -5,21 +5,27 @@
  */
 
 import type { Display } from './display.ts'
-import type { Settings } from './settings.ts'
 import type { Discarded, Target } from './target.ts'
 
 /** How long Frame.io, or a disk, may take to answer, in ms. */
 const GRACE = 3_000
 
+/** What is about to begin. */
+export interface Beginning {
+  /** Is something made for it? */
+  readonly isCreating: boolean
+  readonly isFollowed: boolean
+}
+
 export class EarlyEnd {
-  readonly #settings: Settings
+  readonly #beginning: Beginning
   readonly #display: Display
   readonly #exit: () => void
   #isAsked = false
   #timer: NodeJS.Timeout | undefined
 
-  constructor(settings: Settings, display: Display, exit: () => void) {
-    this.#settings = settings
+  constructor(beginning: Beginning, display: Display, exit: () => void) {
+    this.#beginning = beginning
     this.#display = display
     this.#exit = exit
   }
@@ -35,16 +41,15 @@ export class EarlyEnd {
       return
     }
     this.#isAsked = true
-    const { asset, follow } = this.#settings
-    const text = `aborted before anything was ${follow ? 'uploaded' : 'recorded'}`
+    const { isCreating, isFollowed } = this.#beginning
+    const text = `aborted before anything was ${isFollowed ? 'uploaded' : 'recorded'}`
     this.#display.say('aborted', text, {}, 'bad')
-    const isCreating = asset === undefined
     if (isCreating) this.#timer = setTimeout(this.#exit, GRACE)
     else this.#exit()
   }
 
   /** There is a target now. Was it asked to end meanwhile? */
-  async tookBack(target: Target): Promise<boolean> {
+  async tookBack(target: Pick<Target, 'discard'>): Promise<boolean> {
     clearTimeout(this.#timer)
     if (this.#isAsked && target.discard) sayDiscarded(await target.discard(), this.#display)
     return this.#isAsked

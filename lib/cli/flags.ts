@@ -58,6 +58,13 @@ export const FLAGS = [
   },
   { name: 'extension', value: '.EXT', help: 'create it unnamed', read: asExtension },
   {
+    name: 'filetype',
+    value: 'TYPE',
+    help: 'media type (by the name)',
+    isBeside: true,
+    read: asTyped,
+  },
+  {
     name: 'device',
     value: 'VERSION',
     help: "C2C, your client's version",
@@ -73,17 +80,32 @@ export const FLAGS = [
     read: asTyped,
   },
   {
-    name: 'filetype',
-    value: 'TYPE',
-    help: 'media type; default from the name or the extension',
-    read: asTyped,
+    name: 'v4',
+    value: '[ACCOUNT/FOLDER]',
+    help: 'to V4, without C2C',
+    read: (_flag, text: string) => text,
+  },
+  {
+    name: 'segment',
+    value: 'TIME',
+    help: 'a file each, say 5m',
+    isBeside: true,
+    read: timeWithin(1_000, 86_400_000),
   },
   {
     name: 'part-size',
     value: 'SIZE',
-    help: `smallest part, from ${exactSize(minPartSize)} (${exactSize(minPartSize)})`,
+    help: `smallest part (${exactSize(minPartSize)})`,
     option: 'partSize',
     read: within(readSize, minPartSize, maxPartSize),
+  },
+  {
+    name: 'max-size',
+    value: 'SIZE',
+    help: `refuse more (${exactSize(maxFilesize)})`,
+    isBeside: true,
+    option: 'maxSize',
+    read: within(readSize, 1, maxFilesize),
   },
   {
     name: 'memory',
@@ -91,13 +113,6 @@ export const FLAGS = [
     help: `held for parts at most (${exactSize(inMiB(MEMORY_LIMIT))})`,
     option: 'memoryLimit',
     read: within(readSize, 1, Number.MAX_SAFE_INTEGER),
-  },
-  {
-    name: 'max-size',
-    value: 'SIZE',
-    help: `refuse more (${exactSize(maxFilesize)})`,
-    option: 'maxSize',
-    read: within(readSize, 1, maxFilesize),
   },
   {
     name: 'expect',
@@ -133,6 +148,7 @@ export const FLAGS = [
     option: 'baseUrl',
     read: asTyped,
   },
+  { name: 'legacy-token', help: 'it is one', option: 'legacyToken', isBeside: true },
   {
     name: 'token-file',
     value: 'FILE',
@@ -253,7 +269,7 @@ export type Values = ValuesOf<typeof FLAGS>
 export const readFlags = (argv: readonly string[]): Values => readWith(FLAGS, argv)
 
 /** Says where to upload to: without it a line makes no sense. */
-const TARGET = ['asset', 'parent', 'name', 'extension', 'device', 'filetype', 'sandbox']
+const TARGET = ['asset', 'parent', 'name', 'extension', 'device', 'v4', 'filetype', 'sandbox']
 
 /** Of a program's arguments the first that may have been meant for us. */
 export const strayFlagIn = (argv: readonly string[]): string | undefined =>

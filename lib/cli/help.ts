@@ -10,6 +10,7 @@ frameio-upload: what a program writes becomes a Frame.io asset meanwhile
   ffmpeg … pipe:1 | frameio-upload --asset ID --filetype video/mp4
   frameio-upload --parent FOLDER --name A001.mp4 -- ffmpeg … pipe:1
   frameio-upload --parent FOLDER --follow A001.mov
+  frameio-upload --v4 ACCOUNT/FOLDER --name A001.mp4 --segment 5m -- ffmpeg …
   frameio-upload --sandbox ./out --name A001.mp4 < clip.mp4
   frameio-upload pair|unpair|devices --credentials FILE (Camera to Cloud)
 

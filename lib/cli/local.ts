@@ -56,7 +56,7 @@ export const startIn = async (given: string) => {
       await sandbox.close()
       await removeEmpty(made)
     }
-    return { sandbox, close }
+    return { sandbox, dir, close }
   } catch (error) {
     await removeEmpty(made)
     throw new UsageError(`--sandbox must be a folder to write to; ${(error as Error).message}`)

@@ -16,6 +16,8 @@ import type { ResumeSettings } from './settings.ts'
 import { onSignals } from './signals.ts'
 import { showSize, showTime } from './units.ts'
 import { UsageError } from './usage.ts'
+import { resumeV4Line } from './v4/telling.ts'
+import * as v4 from './v4/unfinished.ts'
 import { Waiting } from './waiting.ts'
 
 /** How it ended. One take that cannot be finished does not keep the next from being tried. */
@@ -52,6 +54,9 @@ const show = async (dir: string, output: Output): Promise<ResumeEnd> => {
   let isTold = true
   for (const upload of await listUploads(dir)) {
     isTold = (await output.tell(factsOf(upload), lineOf(upload))) && isTold
+  }
+  for (const take of await v4.unfinishedIn(dir)) {
+    isTold = (await output.tell(v4.factsOf(take), v4.lineOf(take))) && isTold
   }
   return isTold ? 'done' : 'failed'
 }
@@ -96,6 +101,7 @@ const finish = async (
   const cap = Math.max(concurrency ?? 0, DEFAULT_CAP)
   const client = new FrameioClient({ ...connection, retry, memoryLimit, concurrency: cap })
   let end: ResumeEnd = 'done'
+  await sayOfV4(dir, display)
   try {
     const onUpload = (upload: Parameters<Display['watch']>[0] & { assetId: string }) => {
       const { bytesReceived, bytesBuffered } = upload.progress
@@ -123,6 +129,14 @@ const finish = async (
     await client.close()
     await disconnect()
   }
+}
+
+/** Of the takes that others are for. */
+const sayOfV4 = async (dir: string, display: Display): Promise<void> => {
+  const takes = await v4.unfinishedIn(dir)
+  if (takes.length === 0) return
+  const text = `${dir} holds ${takes.length} for V4 as well: ${resumeV4Line(dir, 'ACCOUNT')} finishes them`
+  display.say('v4', text, { folders: takes.map(({ folder }) => folder) })
 }
 
 const lineFor = ({ assetId, bytes, parts, kept }: Exclude<Resumed, { error: Error }>): string =>

@@ -36,6 +36,10 @@ export const run = async (argv: readonly string[], version: string): Promise<num
       return await answer(settings === 'help' ? HELP.trimEnd() : version)
     }
     if ('resume' in settings) {
+      if ('accountId' in settings) {
+        const { resumeForV4 } = await import('./engine.ts')
+        return EXIT[await resumeForV4(settings)]
+      }
       const { resumeTakes } = await import('./engine.ts')
       return EXIT[await resumeTakes(settings)]
     }
@@ -45,6 +49,10 @@ export const run = async (argv: readonly string[], version: string): Promise<num
     }
     if (!settings.producer && !settings.follow && isatty(0)) {
       throw new UsageError('There is nothing to upload: pipe into this, or give -- and a program')
+    }
+    if ('v4' in settings) {
+      const { recordForV4 } = await import('./engine.ts')
+      return EXIT[await recordForV4(settings)]
     }
     const { checkOptions } = await import('./engine.ts')
     checkOptions(settings)
@@ -69,7 +77,11 @@ const record = async (settings: Settings): Promise<number> => {
   const secrets = new Secrets()
   const display = new Display(process.stderr, settings, secrets)
   const waiting = new Waiting(display, settings.follow ? 'uploaded' : 'recorded')
-  const early = new EarlyEnd(settings, display, () => void leave(EXIT.aborted))
+  const beginning = {
+    isCreating: settings.asset === undefined,
+    isFollowed: settings.follow !== undefined,
+  }
+  const early = new EarlyEnd(beginning, display, () => void leave(EXIT.aborted))
   const recording = new Recording(settings, display, early.ask)
   const output = new Output(settings.json, display, secrets, recording.source)
   let target: Target | undefined

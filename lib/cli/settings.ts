@@ -82,3 +82,41 @@ export interface FolderSettings
   readonly once: boolean
   readonly producer: undefined
 }
+
+/** Of `--v4`. */
+export interface V4Settings
+  extends SourceSettings,
+    Pick<Settings, 'sandbox' | 'tokenFile' | 'json' | 'check' | 'wait'> {
+  /** Undefined with a sandbox, which has an account of its own. */
+  readonly v4: { readonly accountId: string; readonly folderId: string } | undefined
+  readonly legacyToken: boolean
+  readonly name: string
+  /** Media time of a piece, in ms. */
+  readonly segment: number | undefined
+  readonly spool: {
+    /** Undefined: a folder of the user's. */
+    readonly dir: string | undefined
+    readonly maxBytes: number | undefined
+    readonly keepFree: number | undefined
+    readonly keep: boolean
+  }
+  /** Options of the library, as far as they were given. */
+  readonly upload: V4UploadSettings
+}
+
+export type V4UploadSettings = Pick<
+  Settings['upload'],
+  'maxSize' | 'concurrency' | 'baseUrl' | 'integrity' | 'retry'
+>
+
+/** Of `--resume` with `--v4`. */
+export interface V4ResumeSettings extends Pick<V4Settings, 'tokenFile' | 'legacyToken' | 'upload'> {
+  /** The folder. */
+  readonly resume: string
+  readonly accountId: string
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly verbose: boolean
+  readonly producer: undefined
+  readonly follow: undefined
+}

@@ -2,7 +2,7 @@
  * What is said while the take cannot begin: that nothing is recorded meanwhile, and what it is that
  * fails. Of a second or two nobody needs to hear.
  */
-import type { CallRetry } from '../frameio/options.ts'
+import type { Retry } from '../net/retry.ts'
 import type { Display } from './display.ts'
 import { certificateAdvice, messageOf } from './failures.ts'
 import { showTime } from './units.ts'
@@ -15,7 +15,7 @@ export class Waiting {
   /** What has not begun. */
   readonly #take: 'recorded' | 'uploaded'
   /** The last failure, and when it was. */
-  #failed: (CallRetry & { readonly at: number }) | undefined
+  #failed: (Retry & { readonly at: number }) | undefined
   /** What is waited for where nothing has failed. */
   #silence = 'Frame.io has not answered yet'
   #isQuiet = true
@@ -28,7 +28,7 @@ export class Waiting {
   }
 
   /** A question failed, and will be asked again. */
-  readonly onRetry = (retry: CallRetry): void => {
+  readonly onRetry = (retry: Retry): void => {
     this.#failed = { ...retry, at: performance.now() }
     if (!this.#isQuiet) this.#say()
   }
