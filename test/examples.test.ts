@@ -62,6 +62,19 @@ t.test('follow sends the head with the final part', async t => {
   t.equal(code, 0)
 })
 
+t.test('record-to-v4 records three files, and uploads each', async t => {
+  const { code, stdout, stderr } = await run('record-to-v4')
+  t.equal(stderr, '')
+  t.match(stdout, /A001_001\.mp4 is recorded\n[\s\S]*the recording is over\n/)
+  t.match(stdout, /^A001_002\.mp4 is uploaded$/m)
+  const files = [...stdout.matchAll(/^A001_00(\d)\.mp4 \d{6,7} https:\S+$/gm)]
+  t.strictSame(
+    files.map(([, number]) => number),
+    ['1', '2', '3'],
+  )
+  t.equal(code, 0)
+})
+
 t.test('progress shows every event there is to show', async t => {
   const { code, stdout, stderr } = await run('progress')
   t.equal(stderr, '')
@@ -129,6 +142,16 @@ t.test('with an account', async t => {
       ['code', 'poll', 'device', 'create', 'register', 'revoke'],
     )
     t.ok(calls.every(({ headers }) => headers['x-client-version'] === '1.0.0'))
+  })
+
+  t.test('record-to-v4 uploads to the folder in FRAMEIO_FOLDER_ID', async t => {
+    const { accountId, folderId } = sandbox.v4
+    const more = { FRAMEIO_ACCOUNT_ID: accountId, FRAMEIO_FOLDER_ID: folderId }
+    const { code, stdout } = await run('record-to-v4', { ...account, ...more })
+    t.equal(code, 0)
+    t.equal(sandbox.v4.files.length, 3)
+    for (const { name, id } of sandbox.v4.files)
+      t.match(stdout, new RegExp(`^${name} .*${id}$`, 'm'))
   })
 
   t.test('an example says which variable it misses', async t => {

@@ -9,7 +9,7 @@ import { isAbsolute, join, resolve } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { findFfmpeg } from './ffmpeg.ts'
 
-/** Columns of the terminal. */
+/** Columns of a terminal. */
 const COLUMNS = 118
 
 export interface Terminal {
@@ -23,7 +23,10 @@ export interface Terminal {
 }
 
 /** A terminal in a folder of its own, with `frameio-upload` and `ffmpeg` on the PATH. */
-export const openTerminal = async (env: Record<string, string> = {}): Promise<Terminal> => {
+export const openTerminal = async (
+  env: Record<string, string> = {},
+  columns = COLUMNS,
+): Promise<Terminal> => {
   const folder = await mkdtemp(join(tmpdir(), 'take-'))
   const ffmpeg = await findFfmpeg()
   if (isAbsolute(ffmpeg)) await symlink(ffmpeg, join(folder, 'ffmpeg')) // Else it is on the PATH.
@@ -34,7 +37,7 @@ export const openTerminal = async (env: Record<string, string> = {}): Promise<Te
   )
   return {
     async run(command, ctrlC) {
-      const script = `stty cols ${COLUMNS}; ${command.join('\n')}`
+      const script = `stty cols ${columns}; ${command.join('\n')}`
       const child = spawn('script', ['-qec', script, '/dev/null'], {
         cwd: folder,
         env: { ...process.env, PATH: `${folder}:${process.env.PATH}`, SHELL: '/bin/sh', ...env },
@@ -71,8 +74,8 @@ const [WIDTH, HEIGHT, STEP] = [7.25, 14.5, 19]
 const escapeXml = (text: string) =>
   text.replace(/[&<>]/g, character => `&#${character.charCodeAt(0)};`)
 
-export const draw = (title: string, lines: readonly string[]): string => {
-  const width = COLUMNS * WIDTH + 32
+export const draw = (title: string, lines: readonly string[], columns = COLUMNS): string => {
+  const width = columns * WIDTH + 32
   let y = 38
   const shapes = lines.map(line => {
     if (/^[█▀▄ ]*[█▀▄][█▀▄ ]*$/.test(line)) {

@@ -40,7 +40,7 @@ export const openTarget = async (options: SandboxOptions = {}): Promise<Target> 
   }
 }
 
-const fromEnv = (name: string, what: string): string => {
+export const fromEnv = (name: string, what: string): string => {
   const value = process.env[name]
   if (value) return value
   console.error(`Set ${name} to ${what}, or unset FRAMEIO_TOKEN to use the sandbox.`)
