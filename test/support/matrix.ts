@@ -648,14 +648,20 @@ export const mishapDispatcher = (due: (request: SandboxRequest) => Mishap | unde
   }
 }
 
+const OPERATIONS = [
+  [/realtime_upload\/parts$/, 'register'],
+  [/\/files\/local_upload$/, 'create'],
+] as const
+
 /** The request as the sandbox would note it. */
 const requestOf = ({ method, path, body }: Dispatcher.DispatchOptions): SandboxRequest => {
   const [, assetId, number] = /^\/parts\/([\w-]+)\/(\d+)/.exec(path) ?? []
   const isPut = method === 'PUT'
-  const parts: { number: number }[] = typeof body === 'string' ? JSON.parse(body).parts : []
+  const { parts = [] }: { parts?: { number: number }[] } =
+    typeof body === 'string' ? JSON.parse(body) : {}
   return {
     side: isPut ? 'storage' : 'api',
-    operation: isPut ? 'put' : /realtime_upload\/parts$/.test(path) ? 'register' : 'other',
+    operation: isPut ? 'put' : (OPERATIONS.find(([call]) => call.test(path))?.[1] ?? 'other'),
     method,
     path,
     headers: {},

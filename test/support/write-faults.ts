@@ -58,6 +58,8 @@ The list of what ends an upload at once is closed: our own misuse; a refusal in 
 
 An upload of ${PARTS} parts meets each fault in a registration and in a PUT, at every position in the exchange where the fault can strike (${POSITIONS.join(', ')}), and as often as makes sense. Each such cell is run by \`npm run test:long\`, and a sample of them by \`npm test\`, over real sockets. "Survived" means that every byte is in its place; "when the budget is spent", that the fault lasted as long as \`retry.giveUpAfter\`. A fault that strikes once is tried on the final part as well, with the same end.
 
+V4 meets the same faults in the creation of a file and in its PUTs (\`test/scenarios/v4-fault-matrix.test.ts\`), with the same ends, but for what is about a URL, which no call of V4's renews: the file is created anew and all of it sent once more, three times at most for one that expired, twice where S3 denies it. What a lost answer to a creation may have left is removed: one file at the end, or none.
+
 ${CELLS.length} cells: ${survived} survived with every byte in place, ${CELLS.length - survived} ended in the one clear error named here.
 
 | fault | in a registration | in a PUT | once | first try of every part | six times on one part | for ever | cells |
