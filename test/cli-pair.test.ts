@@ -251,6 +251,15 @@ t.test('where Frame.io cannot be told, the tokens stay', async t => {
   t.strictSame(await inFile(), before)
 })
 
+t.test('no advice names a flag that there is not', async t => {
+  const { to } = await pairedFor(t)
+  const away = [...to.slice(0, 2), '--base-url', 'http://127.0.0.1:9']
+  const { code, stderr } = await run(['devices', ...away])
+  t.equal(code, 1)
+  t.match(stderr, /Reading the device failed: .*127\.0\.0\.1:9\n$/)
+  t.notMatch(stderr, '--give-up-after')
+})
+
 t.test('what makes no sense ends with 2 before anything is made or asked', async t => {
   const { sandbox, file, env, to } = await deviceFor(t)
   const base = ['--base-url', sandbox.url]
@@ -283,7 +292,10 @@ t.test('what makes no sense ends with 2 before anything is made or asked', async
       '{"clientId":7}',
     ],
     [['pair', ...to], /clientSecret in .* received an empty one/, '{"clientSecret":""}'],
-    [['pair', ...at('folder')], /--credentials must be one that can be read and written; .*EISDIR/],
+    [
+      ['pair', ...at('folder')],
+      /--credentials must be a regular file: .*; received .*folder, which is none/,
+    ],
     [['pair', ...at('none/f.json')], /--credentials must be one that can be .*ENOENT/],
     [['pair', ...to], 'http_proxy must be', '', { http_proxy: 'ftp://proxy:1' }],
     [['unpair', ...to], /--credentials must be one that can be .*ENOENT/],

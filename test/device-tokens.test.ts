@@ -1,6 +1,16 @@
-import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import {
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import {
   type DeviceTokensOptions,
@@ -72,6 +82,56 @@ t.test('a link stays a link', async t => {
   await saveDeviceTokens({ file: link, tokens: { ...tokensOf(device), accessToken: 'next' } })
   t.match(await inFile(file), { accessToken: 'next' })
   t.ok((await readdir(join(file, '..'))).includes('tokens.json.link'))
+
+  const [early, later] = [`${file}.early`, `${file}.later`]
+  await symlink('tokens.json.later', early)
+  await saveDeviceTokens({ file: early, tokens: tokensOf(device) })
+  t.equal(await readlink(early), 'tokens.json.later', 'also one that led nowhere yet')
+  t.match(await inFile(later), tokensOf(device))
+
+  const loop = `${file}.loop`
+  await symlink(loop, loop)
+  const saved = saveDeviceTokens({ file: loop, tokens: tokensOf(device) })
+  await t.rejects(saved, { code: 'ERR_INVALID_OPTION', message: /ELOOP/ })
+})
+
+t.test('a byte order mark is none of the JSON, and goes', async t => {
+  const { device, file, options } = await pairedIn(t)
+  await writeFile(file, `\ufeff${await readFile(file, 'utf8')}`)
+  t.equal(await deviceTokens(options)(), device.accessToken)
+  await saveDeviceTokens({ file, tokens: tokensOf(device) })
+  t.match(await inFile(file), tokensOf(device))
+})
+
+t.test('what is no regular file is refused, and never opened', async t => {
+  const { device, file, options } = await pairedIn(t)
+  const fifo = `${file}.fifo`
+  spawnSync('mkfifo', [fifo])
+  for (const odd of [fifo, dirname(file), '/dev/zero']) {
+    const message = /^file must be a regular file: new tokens replace it; received /
+    const refused = { code: 'ERR_INVALID_OPTION', option: 'file', message }
+    await t.rejects(deviceTokens({ ...options, file: odd })(), refused)
+  }
+  const saved = saveDeviceTokens({ file: fifo, tokens: tokensOf(device) })
+  await t.rejects(saved, { code: 'ERR_INVALID_OPTION', option: 'file' })
+})
+
+t.test('a file that somebody is editing ends no upload', async t => {
+  const { sandbox, device, file, options } = await pairedIn(t)
+  const kept = await readFile(file, 'utf8')
+  const { upload, seen } = smallUpload(sandbox, { token: deviceTokens(options), device: {} })
+  upload.write(bytes(2_500))
+  await until(() => upload.progress.partsUploaded > 0, 'a part')
+  await writeFile(file, '{ "accessToken": "hu')
+  device.expire()
+  upload.write(bytes(2_500))
+  await until(() => seen.retry.length > 1, 'a refusal, and then no token')
+  t.match(shown(seen.retry.at(-1)), /must be a file of JSON/)
+  t.notMatch(shown(seen.retry), /"hu/)
+  await writeFile(file, kept)
+  upload.end()
+  t.equal(await endOf(upload), undefined)
+  t.equal(device.refreshes, 1)
 })
 
 t.test('a token that lives is used, and one that is refused is replaced in the file', async t => {
@@ -145,7 +205,7 @@ t.test('a new pair is not used, and nobody else refreshes, before it is in the f
   await until(() => sandbox.faults.fired.length > 0, 'the refresh')
   await rm(file)
   await writeFile(file, 'no JSON')
-  await t.rejects(renewed, { code: 'ERR_INVALID_OPTION', message: /^file must be a file of JSON/ })
+  await t.rejects(renewed, { message: /^file must be a file of JSON/, code: undefined })
   await t.rejects(lock(`${file}.lock`), { code: 'ERR_SPOOL_IN_USE' }, 'locked')
   await writeFile(file, kept)
   t.equal(await token(old), device.accessToken)

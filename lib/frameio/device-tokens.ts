@@ -32,6 +32,7 @@ import {
   LOOK_AGAIN,
   onFile,
   stuck,
+  type TokenFile,
   tokenFile,
 } from './token-file.ts'
 
@@ -61,11 +62,12 @@ export interface DeviceTokensOptions {
  * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`. Its calls reject with `ERR_NOT_PAIRED` where the
  *   file has no tokens, or Frame.io takes the refresh token no more: after 14 days, a revocation, or a
  *   refresh whose answer was lost, which is tried once more first. `ERR_UNAUTHORIZED` where Frame.io
- *   does not know the client. All three end an upload; anything else is tried again.
+ *   does not know the client, `ERR_INVALID_OPTION` where the file never held JSON. All of these end an
+ *   upload; anything else is tried again.
  */
 export const deviceTokens = (options: DeviceTokensOptions): RefreshingToken => {
   const { client, dispatcher, path } = resolveTokenOptions(options)
-  const file = tokenFile(path)
+  const file = patient(tokenFile(path))
   /** A new pair that is not in the file yet, with the lock. Holds 3. */
   let unsaved: { readonly tokens: Tokens; readonly lock: Lock } | undefined
   /** Whether a refresh may have been carried out whose answer never came. */
@@ -142,6 +144,31 @@ export const saveDeviceTokens = async (options: {
     const lock = await file.lock()
     await file.write(tokens).finally(() => lock.release())
   })
+}
+
+/**
+ * A file that was read once is one of tokens. Where it is none later on, somebody is editing it: that passes,
+ * and must end no take.
+ */
+const patient = (file: TokenFile): Pick<TokenFile, 'read' | 'write' | 'tryLock'> => {
+  let wasRead = false
+  const passing = (error: Error) => {
+    const isOdd = error instanceof RealtimeUploadError && error.code === 'ERR_INVALID_OPTION'
+    return wasRead && isOdd ? new Error(error.message, { cause: error }) : error
+  }
+  const within = <T>(work: Promise<T>) =>
+    work.catch(error => {
+      throw passing(error)
+    })
+  return {
+    async read() {
+      const kept = await within(file.read())
+      wasRead = true
+      return kept
+    },
+    write: tokens => within(file.write(tokens)),
+    tryLock: file.tryLock,
+  }
 }
 
 /** What is kept, where its access token is in force for a while yet. */

@@ -8,8 +8,8 @@
  * is in ms. The wall clock says when the token ends, for others share nothing else with who wrote it;
  * where that clock jumps, a token is replaced too early, or a 401 tells that it is too late.
  */
-import { readFile, realpath } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { readFile, readlink, realpath, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { refusal } from '../checks.ts'
 import { replaceDurably } from '../durable-file.ts'
@@ -47,14 +47,16 @@ export const LOOK_AGAIN = 50
 export const LONGEST_WAIT = 120_000
 
 export const tokenFile = (file: string): TokenFile => {
-  // Not the link, where it is one: that would be replaced by a file.
-  const real = () => realpath(file).catch(() => resolve(file))
+  const real = () => behindLinks(file)
   const content = async () => {
-    const text = await readFile(file, 'utf8').catch(error => {
-      if (error.code === 'ENOENT') return '{}'
+    try {
+      // To open a FIFO may take for ever, and would keep the process from ending.
+      if (!(await stat(file)).isFile()) throw noFile(file)
+      return objectIn(file, await readFile(file, 'utf8'))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
       throw error
-    })
-    return objectIn(file, text)
+    }
   }
   const tryLock = async () => {
     try {
@@ -89,6 +91,17 @@ export const tokenFile = (file: string): TokenFile => {
   }
 }
 
+/** Not the link, where it is one: that would be replaced by a file. What it leads to may be missing yet. */
+const behindLinks = async (path: string): Promise<string> => {
+  try {
+    return await realpath(path)
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const next = isMissing ? await readlink(path).catch(() => undefined) : undefined
+    return next === undefined ? resolve(path) : behindLinks(resolve(dirname(path), next))
+  }
+}
+
 /** JSON leaves out what is undefined. */
 const NO_TOKENS = {
   accessToken: undefined,
@@ -120,9 +133,13 @@ export const stuck = (file: string) =>
     { path: file },
   )
 
+const noFile = (file: string) =>
+  refusal('file', `${file}, which is none`, 'a regular file: new tokens replace it')
+
 const objectIn = (file: string, text: string): Record<string, unknown> => {
   try {
-    const value: unknown = JSON.parse(text)
+    // Some editors put a byte order mark before it.
+    const value: unknown = JSON.parse(text.replace(/^\ufeff/, ''))
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
   } catch {
     // Said below, without what it holds: that may be a token.

@@ -60,7 +60,8 @@ export const runDevice = async (settings: DeviceSettings): Promise<DeviceEnd> =>
     }
     const { code }: { code?: ErrorCode } = error instanceof RealtimeUploadError ? error : {}
     const message = messageOf(error)
-    const lines = [message, adviceOn(error, file)].filter(text => text !== undefined)
+    const advice = [adviceOn(error, file)].filter(text => !text?.startsWith('--give-up-after'))
+    const lines = [message, ...advice].filter(text => text !== undefined)
     display.say('error', lines.join('\n  '), { code }, 'bad')
     if (json) await output.tell({ error: { code, message } })
     return 'failed'
