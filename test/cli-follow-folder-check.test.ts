@@ -108,3 +108,26 @@ t.test('an outage is waited for, and a second Ctrl-C does not wait', async t => 
   t.equal(code, 130)
   t.match(stderr, /goes on at the next start/)
 })
+
+t.test('an outage in which a device needs new tokens keeps no folder waiting', async t => {
+  const { sandbox, dir, follow } = await setUp(t)
+  const { clientId, accessToken, refreshToken } = sandbox.devices.pair()
+  const credentials = join(dir, '..', 'cam.json')
+  const { clientSecret } = sandbox.credentials
+  const kept = {
+    clientId,
+    clientSecret,
+    accessToken,
+    refreshToken,
+    lifetime: 1,
+    expiresAt: '2020',
+  }
+  await writeFile(credentials, JSON.stringify(kept))
+  sandbox.faults.add({ on: 'token', times: Infinity, do: { status: 503 } })
+  const { child, ended, hears } = follow(['--device', '1.0.0', '--credentials', credentials], {})
+  await hears(/no token is to be had .*503.*; the folder is followed all the same/)
+  sandbox.faults.clear()
+  await hears(/A7\.mov/)
+  child.kill('SIGINT')
+  t.equal((await ended).code, 0)
+})

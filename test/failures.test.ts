@@ -1,5 +1,5 @@
 import t from 'tap'
-import { adviceOn } from '../lib/cli/failures.ts'
+import { adviceOn, messageOf } from '../lib/cli/failures.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
 
 const failed = (code: string) =>
@@ -20,4 +20,18 @@ t.test('each fault of a certificate has advice of its own', async t => {
   ] as const) {
     t.match(adviceOn(failed(code)), advice, code)
   }
+})
+
+t.test('where no token was to be had it is said why, and no secret is suspected', async t => {
+  const late = (cause?: Error) => {
+    const text = 'Reading the device failed: the token function failed'
+    return new RealtimeUploadError('ERR_UNAUTHORIZED', text, { cause, attempts: 3 })
+  }
+  const lost = late(new RealtimeUploadError('ERR_NETWORK', 'Refreshing failed: ECONNREFUSED'))
+  const told = 'Reading the device failed: no token is to be had (Refreshing failed: ECONNREFUSED)'
+  t.equal(messageOf(lost), told)
+  t.match(adviceOn(lost, 'cam.json'), /--give-up-after/)
+  t.equal(adviceOn(late(new Error('EACCES')), 'cam.json'), undefined)
+  t.match(adviceOn(late(), 'cam.json'), 'Check clientId and clientSecret of cam.json.')
+  t.match(adviceOn(late(new Error('holds no new token yet'))), /--token-file/)
 })

@@ -5,6 +5,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { PRESENCE_DOOR } from '../lib/frameio/presence.ts'
+import { deviceTokens, saveDeviceTokens } from '../lib/index.ts'
 import { assetsIn, follow, oldFile, type Place, placeFor } from './support/followed-folder.ts'
 import { bytes, until } from './support/sandboxes.ts'
 
@@ -62,4 +63,22 @@ t.test('while it waits for files the device is there, whatever heartbeats meet',
   const beats = requests.length
   await new Promise(resolve => setTimeout(resolve, 300))
   t.equal(requests.length, beats, 'and none once it is over')
+})
+
+t.test('an outage in which its token dies ends no folder', async t => {
+  const place = await placeFor(t)
+  const { sandbox, dir, root } = place
+  const { clientId, accessToken, refreshToken } = sandbox.devices.pair()
+  const file = join(root, 'tokens.json')
+  await saveDeviceTokens({ file, tokens: { accessToken, refreshToken, lifetime: 1 } })
+  const { clientSecret } = sandbox.credentials
+  const token = deviceTokens({ file, clientId, clientSecret, baseUrl: sandbox.url })
+  sandbox.faults.add({ on: 'token', times: Infinity, do: { reset: 'before' } })
+  await oldFile(join(dir, 'a.mov'), bytes(500))
+  const first = follow(place, { connection: { token, device: {} } })
+  t.strictSame(await first.ended, { done: 0, unfinished: 0, failed: 1 })
+  t.match(first.events, [{ t: 'failed', error: { code: 'ERR_UNAUTHORIZED' } }])
+  sandbox.faults.clear()
+  const next = follow(place, { connection: { token, device: {} } })
+  t.strictSame(await next.ended, { done: 1, unfinished: 0, failed: 0 })
 })

@@ -6,6 +6,7 @@ import { RealtimeUploadError } from '../errors.ts'
 import { FrameioClient } from '../frameio/client.ts'
 import type { DeviceInfo } from '../frameio/device-info.ts'
 import type { FrameioClientOptions } from '../frameio/options.ts'
+import { isTokenLate } from '../sources/passing.ts'
 import { nameOf, pausedChannelsOf } from './device/describe.ts'
 import type { Display } from './display.ts'
 import { messageOf } from './failures.ts'
@@ -42,7 +43,8 @@ export const checkForFolder = async (
     await checkDevice(client, display)
   } catch (error) {
     const { code } = error as { code?: unknown }
-    if (code === 'ERR_NOT_PAIRED' || code === 'ERR_UNAUTHORIZED') throw error
+    const isDead = code === 'ERR_NOT_PAIRED' || code === 'ERR_UNAUTHORIZED'
+    if (isDead && !isTokenLate(error)) throw error
     const text = `${messageOf(error)}; the folder is followed all the same`
     display.say('device-unknown', text, { code })
   } finally {

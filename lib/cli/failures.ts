@@ -25,17 +25,20 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 }
 
 /** @param credentials the file of a paired device, where the tokens are in one */
-export const adviceOn = (error: unknown, credentials?: string): string | undefined =>
-  certificateAdvice(error) ??
-  (error instanceof RealtimeUploadError
-    ? ((credentials === undefined ? undefined : adviceOnDevice(error, credentials)) ??
-      ADVICE[error.code])
-    : undefined)
+export const adviceOn = (error: unknown, credentials?: string): string | undefined => {
+  const advice = certificateAdvice(error)
+  if (advice !== undefined || !(error instanceof RealtimeUploadError)) return advice
+  return credentials === undefined ? ADVICE[error.code] : adviceOnDevice(error, credentials)
+}
 
-const adviceOnDevice = ({ code }: RealtimeUploadError, file: string): string | undefined => {
-  if (code === 'ERR_UNAUTHORIZED') return `Check clientId and clientSecret of ${file}.`
-  const line = `frameio-upload pair --credentials ${shellWord(file)}`
-  return code === 'ERR_NOT_PAIRED' ? `This pairs it: ${line}` : undefined
+const adviceOnDevice = (error: RealtimeUploadError, file: string): string | undefined => {
+  const { code, cause } = error
+  if (code === 'ERR_NOT_PAIRED') {
+    return `This pairs it: frameio-upload pair --credentials ${shellWord(file)}`
+  }
+  if (code !== 'ERR_UNAUTHORIZED') return ADVICE[code]
+  // A token that could not be had is no wrong one.
+  return cause === undefined ? `Check clientId and clientSecret of ${file}.` : adviceOn(cause)
 }
 
 /** What Node and OpenSSL call the faults of a certificate, each with what to do about it. */
@@ -60,12 +63,19 @@ export const certificateAdvice = (error: unknown): string | undefined => {
   return CERTIFICATES.find(([pattern]) => codes.some(code => pattern.test(code)))?.[1]
 }
 
+/** How it ends where a function that gives tokens, of which people know nothing, has thrown. */
+const NO_TOKEN = 'the token function failed'
+
 /** What an error says, with the option that it names as people gave it: as a flag. */
 export const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
   if (!(error instanceof RealtimeUploadError)) return error.message
   if (error.code === 'ERR_SOURCE_FAILED') {
     return whyNotStarted(error) ?? whyNotThere(error) ?? error.message
+  }
+  const { cause } = error
+  if (cause instanceof Error && error.message.endsWith(NO_TOKEN)) {
+    return error.message.replace(NO_TOKEN, `no token is to be had (${messageOf(cause)})`)
   }
   const isTooLarge = error.code === 'ERR_STREAM_TOO_LARGE'
   const { message, option = isTooLarge ? 'maxSize' : '' } = error
