@@ -12,7 +12,7 @@ import { beginsWithKey, millisecondsBetween, readPesStart } from '../lib/segment
 import { segmentName } from '../lib/segments/segment-name.ts'
 import { checkSegmentTime } from '../lib/segments/segment-time.ts'
 import { sniff } from '../lib/segments/sniff.ts'
-import { cutUp, interleaved, makeMaster, piped } from './support/pieces.ts'
+import { asFiles, cutUp, interleaved, makeMaster, packetsOf, piped } from './support/pieces.ts'
 import { chunked } from './support/sandboxes.ts'
 
 t.test('what a stream is', async t => {
@@ -76,11 +76,12 @@ t.test('when a cut is due', async t => {
 })
 
 t.test('the time of a piece', async t => {
-  const track = (timescale: number, skipped = 0n): Track => ({
+  const track = (timescale: number, skipped = 0n, put = 0n): Track => ({
     id: 1,
     kind: 'vide',
     timescale,
     skipped,
+    put,
     duration: 0,
     flags: 0,
   })
@@ -103,6 +104,9 @@ t.test('the time of a piece', async t => {
   // An edit list that leaves out 1,024 ticks of sound must not leave them out of each piece.
   const primed = run(track(48_000, 1_024n), 480_000n)
   t.strictSame(zeroOf([lead, primed], lead, new Map()), { ticks: 478_976n, timescale: 48_000 })
+  // What is shown a second late by an edit list.
+  const late = run(track(48_000, 0n, 48_000n), 431_520n)
+  t.strictSame(zeroOf([lead, late], lead, new Map()), { ticks: 479_520n, timescale: 48_000 })
   // Since 1970, in tenths of a microsecond: beyond what a number holds.
   const far = { ticks: 17_000_000_000_000_001n, timescale: 10_000_000 }
   t.equal(millisecondsFrom(far, { ticks: 17_000_000_000_010_001n, timescale: 10_000_000 }), 1)
@@ -185,6 +189,20 @@ t.test('another recording in the same stream is another piece', async t => {
   t.strictSame(warnings, [])
   t.equal(pieces.length, alone.length + cutUp([sound], SEGMENT).pieces.length)
   t.ok(pieces[alone.length]?.equals(sound.subarray(0, pieces[alone.length]?.length)))
+})
+
+t.test('a track that begins late makes the first piece alone begin late', async t => {
+  const folder = t.testdir()
+  const late = await makeMaster(folder, ['-t', '6', '-af', 'asetpts=PTS+0.7/TB'])
+  const film = await piped(late, ['-f', 'mp4', '-movflags', 'frag_keyframe+delay_moov'])
+  const { pieces } = cutUp(chunked(film, 5_000), SEGMENT)
+  t.equal(pieces.length, 3)
+  const paths = await asFiles(folder, 'late.mp4', pieces)
+  const found = await Promise.all(paths.map(packetsOf))
+  for (const [number, streams] of found.entries()) {
+    const begins = streams.map(packets => packets[0]?.time ?? Number.NaN)
+    t.equal(Math.max(...begins) > 0.6, number === 0, `piece ${number + 1} begins at ${begins}`)
+  }
 })
 
 t.test('an index of the whole goes only where it is right', async t => {

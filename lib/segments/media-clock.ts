@@ -40,7 +40,7 @@ export const zeroOf = (
   leader: Run,
   next: ReadonlyMap<Track, bigint>,
 ): Time => {
-  const cut = { ticks: leader.time, timescale: leader.track.timescale }
+  const cut = { ticks: leader.time + leader.track.put, timescale: leader.track.timescale }
   const starts = runs.map(({ track, time, shownAfter }) => startOf(track, time, shownAfter))
   for (const [track, time] of next) {
     if (runs.some(run => run.track === track)) continue
@@ -51,7 +51,7 @@ export const zeroOf = (
   return zero.ticks > 0n ? zero : ZERO
 }
 
-const startOf = ({ timescale, skipped }: Track, time: bigint, shownAfter: number): Time => {
-  const shown = time + BigInt(shownAfter) - skipped
-  return { ticks: shown < time ? shown : time, timescale }
+const startOf = ({ timescale, skipped, put }: Track, time: bigint, shownAfter: number): Time => {
+  const before = BigInt(shownAfter) - skipped
+  return { ticks: time + put + (before < 0n ? before : 0n), timescale }
 }

@@ -11,6 +11,8 @@ export interface Track {
   readonly timescale: number
   /** Ticks of media that are before what is shown first, by its edit list. */
   readonly skipped: bigint
+  /** Ticks for which its edit list shows nothing before that. The head of another piece does not say so. */
+  readonly put: bigint
   /** What samples have where their fragment does not say (`trex`). */
   readonly duration: number
   readonly flags: number
@@ -51,8 +53,8 @@ export const readHead = (moov: Buffer): Head => {
     if (!trex || scale === 0) continue
     const kind = moov.toString('latin1', hdlr.body + 8, hdlr.body + 12)
     const elst = childOf(moov, trak, 'edts', 'elst')
-    const skipped = elst ? skippedIn(moov, elst, scale, timescale) : 0n
-    tracks.set(id, { id, kind, timescale: scale, skipped, ...trex })
+    const edits = elst ? editsIn(moov, elst, scale, timescale) : NO_EDITS
+    tracks.set(id, { id, kind, timescale: scale, ...edits, ...trex })
   }
   const all = [...tracks.values()]
   const leader =
@@ -71,20 +73,29 @@ const trexesIn = (moov: Buffer, box: Box): Map<number, { duration: number; flags
   return found
 }
 
-/** What an edit list leaves out before the first that is shown, less what it puts before it. */
-const skippedIn = (moov: Buffer, elst: Box, scale: number, timescale: number): bigint => {
-  const isLong = versionOf(moov, elst) === 1
-  const count = moov.readUInt32BE(elst.body + 4)
-  let put = 0n
-  for (let n = 0; n < count; n++) {
-    const at = elst.body + 8 + n * (isLong ? 20 : 12)
-    if (at + (isLong ? 20 : 12) > elst.end) break
-    const duration = isLong ? moov.readBigUInt64BE(at) : BigInt(moov.readUInt32BE(at))
-    const from = isLong ? moov.readBigInt64BE(at + 8) : BigInt(moov.readInt32BE(at + 4))
-    if (from >= 0n) return from - put
-    put += (duration * BigInt(scale)) / BigInt(timescale || 1)
-  }
-  return -put
+const NO_EDITS = { skipped: 0n, put: 0n }
+
+/** What an edit list leaves out before the first that is shown, and for how long it shows nothing before. */
+const editsIn = (moov: Buffer, elst: Box, scale: number, timescale: number) => {
+  const edits = editsOf(moov, elst)
+  const shown = edits.find(({ from }) => from >= 0n)
+  const empty = shown ? edits.slice(0, edits.indexOf(shown)) : []
+  const ticks = empty.reduce((sum, { duration }) => sum + duration, 0n)
+  const put = (ticks * BigInt(scale)) / BigInt(timescale || 1)
+  return { skipped: shown?.from ?? 0n, put }
+}
+
+/** An edit is empty where it is `from` before 0 (ISO/IEC 14496-12, 8.6.6). */
+const editsOf = (bytes: Buffer, elst: Box) => {
+  const isLong = versionOf(bytes, elst) === 1
+  const size = isLong ? 20 : 12
+  const count = Math.min(bytes.readUInt32BE(elst.body + 4), (elst.end - elst.body - 8) / size)
+  return Array.from({ length: count }, (_, n) => {
+    const at = elst.body + 8 + n * size
+    const duration = isLong ? bytes.readBigUInt64BE(at) : BigInt(bytes.readUInt32BE(at))
+    const from = isLong ? bytes.readBigInt64BE(at + 8) : BigInt(bytes.readInt32BE(at + 4))
+    return { at, to: at + size, duration, from }
+  })
 }
 
 /** Tables of a `stbl` that name samples, and what each is when it names none. */
@@ -147,12 +158,23 @@ const withoutLength = (bytes: Buffer): Buffer => {
   return bytes.fill(0, from, from + (isLong ? 8 : 4))
 }
 
-/** The last edit goes to the end, however far that is. */
+/**
+ * The last edit goes to the end, however far that is. What shows nothing before the first is left out: it
+ * goes into the times of fragments, for a piece is to begin at once.
+ */
 const openEnded = (bytes: Buffer, elst: Box): Buffer => {
-  const isLong = versionOf(bytes, elst) === 1
-  const count = bytes.readUInt32BE(elst.body + 4)
-  const at = elst.body + 8 + (count - 1) * (isLong ? 20 : 12)
-  if (count === 0 || at + (isLong ? 20 : 12) > elst.end) return bytes
-  const from = isLong ? bytes.readBigInt64BE(at + 8) : BigInt(bytes.readInt32BE(at + 4))
-  return from < 0n ? bytes : bytes.fill(0, at, at + (isLong ? 8 : 4))
+  const edits = editsOf(bytes, elst)
+  const kept = edits.slice(
+    Math.max(
+      0,
+      edits.findIndex(({ from }) => from >= 0n),
+    ),
+  )
+  const last = kept.at(-1)
+  if (last && last.from >= 0n)
+    bytes.fill(0, last.at, last.at + (versionOf(bytes, elst) === 1 ? 8 : 4))
+  const count = Buffer.alloc(4)
+  count.writeUInt32BE(kept.length)
+  const version = bytes.subarray(elst.body, elst.body + 4)
+  return boxWith(bytes, [version, count, ...kept.map(({ at, to }) => bytes.subarray(at, to))])
 }

@@ -9,7 +9,7 @@
  * are absolute. A new head in the middle, of another recording, begins a piece as well.
  */
 import { BoxReader, type BoxSink } from './box-reader.ts'
-import { inTicks, millisecondsFrom, type Time, ZERO, zeroOf } from './media-clock.ts'
+import { inTicks, millisecondsFrom, type Time, zeroOf } from './media-clock.ts'
 import { moveEarlier, moveFragment, type Run, readFragment, referencesIn } from './moof.ts'
 import { type Head, readHead, repeatableHead, type Track } from './moov.ts'
 import { Pace } from './pace.ts'
@@ -43,8 +43,8 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
   #waiting = 0
 
   #hasCut = false
-  /** What is 0 in this piece, and when its leading track begins. */
-  #zero = ZERO
+  /** What is 0 in this piece, undefined where it has the head of its source; when its leading track begins. */
+  #zero: Time | undefined
   #start: Time | undefined
   /** When what comes next of a track is decoded, in its ticks. */
   #next = new Map<Track, bigint>()
@@ -146,7 +146,7 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     this.#preface = repeated
     this.#hasFragments = false
     this.#next = new Map()
-    this.#cut(ZERO, undefined, preface)
+    this.#cut(undefined, undefined, preface)
   }
 
   #fragment(moof: Buffer, at: number): void {
@@ -182,7 +182,7 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     this.#cut(zeroOf(runs, lead, this.#next), now, this.#preface)
   }
 
-  #cut(zero: Time, start: Time | undefined, preface: readonly Box[]): void {
+  #cut(zero: Time | undefined, start: Time | undefined, preface: readonly Box[]): void {
     this.#out.push({ t: 'cut' })
     this.#hasCut = true
     this.#pace.begin(start !== undefined)
@@ -199,8 +199,12 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
 
   /** A fragment and what goes before it, as it has to be in this piece. */
   #passMoved({ tracks }: Head, moof: Buffer, at: number): void {
-    const inScale = (timescale: number) => inTicks(this.#zero, timescale)
-    const earlier = (id: number) => inScale(tracks.get(id)?.timescale ?? 1)
+    const zero = this.#zero
+    const inScale = (timescale: number) => (zero ? inTicks(zero, timescale) : 0n)
+    const earlier = (id: number) => {
+      const { timescale = 1, put = 0n } = tracks.get(id) ?? {}
+      return zero ? inScale(timescale) - put : 0n
+    }
     for (const { type, bytes } of this.#before) {
       if (type === 'sidx' && (this.#hasCut || attempt(() => referencesIn(bytes)) !== 1)) continue
       attempt(() => moveEarlier(bytes, earlier, inScale))
