@@ -12,7 +12,15 @@ import { beginsWithKey, millisecondsBetween, readPesStart } from '../lib/segment
 import { segmentName } from '../lib/segments/segment-name.ts'
 import { checkSegmentTime } from '../lib/segments/segment-time.ts'
 import { sniff } from '../lib/segments/sniff.ts'
-import { asFiles, cutUp, interleaved, makeMaster, packetsOf, piped } from './support/pieces.ts'
+import {
+  asFiles,
+  cutUp,
+  decoded,
+  interleaved,
+  makeMaster,
+  packetsOf,
+  piped,
+} from './support/pieces.ts'
 import { chunked } from './support/sandboxes.ts'
 
 t.test('what a stream is', async t => {
@@ -189,6 +197,23 @@ t.test('another recording in the same stream is another piece', async t => {
   t.strictSame(warnings, [])
   t.equal(pieces.length, alone.length + cutUp([sound], SEGMENT).pieces.length)
   t.ok(pieces[alone.length]?.equals(sound.subarray(0, pieces[alone.length]?.length)))
+})
+
+t.test('a recorder that begins anew with the same head begins another piece', async t => {
+  for (const flags of ['frag_keyframe+empty_moov', 'frag_keyframe']) {
+    const take = await piped(master, ['-f', 'mp4', '-movflags', flags, '-t', '3'])
+    const folder = t.testdir()
+    const { pieces, warnings } = cutUp([take, take, take], SEGMENT)
+    t.strictSame(warnings, [])
+    t.equal(pieces.length, 6)
+    const paths = await asFiles(folder, 'anew.mp4', pieces)
+    for (const [number, { frames, complaint }] of (
+      await Promise.all(paths.map(decoded))
+    ).entries()) {
+      t.equal(complaint, '')
+      t.equal(frames.length, number % 2 === 0 ? 60 : 32)
+    }
+  }
 })
 
 t.test('a track that begins late makes the first piece alone begin late', async t => {

@@ -6,7 +6,8 @@
  *
  * The head goes in front of each piece. What follows is moved to where it lies now: in time, so that
  * each piece begins at 0 and sound and picture keep their distance, and in place, where offsets of data
- * are absolute. A new head in the middle, of another recording, begins a piece as well.
+ * are absolute. Another recording in the same stream begins a piece as well: one with a head of its own, or
+ * of the same recorder, which has begun anew.
  */
 import { BoxReader, type BoxSink } from './box-reader.ts'
 import { inTicks, millisecondsFrom, type Time, zeroOf } from './media-clock.ts'
@@ -24,6 +25,8 @@ const REPEATED = new Set(['ftyp', 'pdin', 'meta', 'uuid'])
 interface Box {
   readonly type: string
   readonly bytes: Buffer
+  /** Where it begins in the stream. */
+  readonly at: number
 }
 
 export class Mp4Cutter implements ContainerCutter, BoxSink {
@@ -37,7 +40,11 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
   /** What goes in front of each piece, and what it says. */
   #preface: Box[] = []
   #head: Head | undefined
+  /** Where the recording begins in the stream: absolute places of data are counted from there. */
+  #origin = 0
   #hasFragments = false
+  /** The same head came again, and no fragment of the leading track since. */
+  #isHeadAgain = false
   /** What goes with the next fragment; its bytes. */
   #before: Box[] = []
   #waiting = 0
@@ -46,6 +53,8 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
   /** What is 0 in this piece, undefined where it has the head of its source; when its leading track begins. */
   #zero: Time | undefined
   #start: Time | undefined
+  /** When the last fragment of the leading track was decoded, in its ticks. */
+  #last: bigint | undefined
   /** When what comes next of a track is decoded, in its ticks. */
   #next = new Map<Track, bigint>()
 
@@ -89,12 +98,12 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
 
   look(type: string, bytes: Buffer, at: number): void {
     if (type === 'moof') this.#fragment(bytes, at)
-    else if (type === 'moov') this.#moov(bytes)
+    else if (type === 'moov') this.#moov(bytes, at)
     else if (BEFORE_FRAGMENT.has(type) || this.#hasFragments) {
-      this.#before.push({ type, bytes })
+      this.#before.push({ type, bytes, at })
       this.#waiting += bytes.length
     } else {
-      this.#preface.push({ type, bytes })
+      this.#preface.push({ type, bytes, at })
       this.pass(bytes)
     }
   }
@@ -113,29 +122,33 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     this.#options.onWarning(notUnderstood('no box of an MP4', at, then))
   }
 
-  #moov(bytes: Buffer): void {
+  #moov(bytes: Buffer, at: number): void {
     const repeated = attempt(() => repeatableHead(bytes))
     const head = attempt(() => readHead(bytes))
     const isCuttable = repeated !== undefined && head?.leader !== undefined
     if (!this.#head) {
       this.pass(bytes)
       this.#head = head
-      if (isCuttable) this.#preface.push({ type: 'moov', bytes: repeated })
+      if (isCuttable) this.#preface.push({ type: 'moov', bytes: repeated, at })
       else this.#giveUp('it is not in fragments')
       return
     }
-    const isSame = repeated && this.#preface.some(box => box.bytes.equals(repeated))
+    // The samples of a head with some would be lost in the middle.
+    const isSame =
+      repeated && !head?.hasSamples && this.#preface.some(box => box.bytes.equals(repeated))
     const ftyp = this.#before.find(({ type }) => type === 'ftyp')
+    this.#origin = ftyp?.at ?? this.#origin
     if (isCuttable && ftyp && !isSame) {
       this.#flush(box => box !== ftyp)
       this.#restart(
         head,
-        [ftyp, { type: 'moov', bytes }],
-        [ftyp, { type: 'moov', bytes: repeated }],
+        [ftyp, { type: 'moov', bytes, at }],
+        [ftyp, { type: 'moov', bytes: repeated, at }],
       )
       return
     }
     this.#flush()
+    if (isSame && ftyp) this.#isHeadAgain = true
     // An index that was put behind it all in the end tells where things are in the whole.
     if (!this.#hasCut || isSame) this.pass(bytes)
   }
@@ -145,6 +158,8 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     this.#head = head
     this.#preface = repeated
     this.#hasFragments = false
+    this.#isHeadAgain = false
+    this.#last = undefined
     this.#next = new Map()
     this.#cut(undefined, undefined, preface)
   }
@@ -176,10 +191,16 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
   #cutIfDue(head: Head, runs: readonly Run[], lead: Run): void {
     const now: Time = { ticks: lead.time, timescale: lead.track.timescale }
     this.#start ??= head.hasSamples ? { ...now, ticks: 0n } : now
+    // Its head came once more: has the recorder begun anew, or does it only say again what it writes?
+    const isAnew = this.#isHeadAgain && lead.time <= (this.#last ?? lead.time)
+    this.#isHeadAgain = false
+    this.#last = lead.time
+    if (isAnew) this.#next = new Map()
     // A clock that was set back: what was measured so far says nothing.
     if (now.ticks < this.#start.ticks) this.#start = now
-    if (!lead.isSync || !this.#pace.isDue(millisecondsFrom(this.#start, now))) return
-    this.#cut(zeroOf(runs, lead, this.#next), now, this.#preface)
+    if (!lead.isSync) return
+    const isDue = this.#pace.isDue(millisecondsFrom(this.#start, now))
+    if (isAnew || isDue) this.#cut(zeroOf(runs, lead, this.#next), now, this.#preface)
   }
 
   #cut(zero: Time | undefined, start: Time | undefined, preface: readonly Box[]): void {
@@ -212,7 +233,7 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     }
     this.#before = []
     this.#waiting = 0
-    attempt(() => moveFragment(moof, this.#pace.size - at, earlier))
+    attempt(() => moveFragment(moof, this.#pace.size - (at - this.#origin), earlier))
     this.pass(moof)
   }
 
