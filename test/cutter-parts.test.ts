@@ -8,7 +8,7 @@ import { millisecondsFrom, zeroOf } from '../lib/segments/media-clock.ts'
 import type { Run } from '../lib/segments/moof.ts'
 import type { Track } from '../lib/segments/moov.ts'
 import { Pace } from '../lib/segments/pace.ts'
-import { beginsWithKey, millisecondsBetween, readPesStart } from '../lib/segments/packet.ts'
+import { beginningOf, millisecondsBetween, readPesStart } from '../lib/segments/packet.ts'
 import { segmentName } from '../lib/segments/segment-name.ts'
 import { checkSegmentTime } from '../lib/segments/segment-time.ts'
 import { sniff } from '../lib/segments/sniff.ts'
@@ -159,7 +159,9 @@ t.test('where a picture stands for itself', async t => {
     [2, [0x00], false],
     [99, [0xb3, 0x65], false],
   ] as const) {
-    t.equal(beginsWithKey(picture(...units), type), is, `type ${type}, ${units}`)
+    const hasParameters = is && ![0x65, 38].includes(units.at(-1) ?? 0)
+    t.equal(beginningOf(picture(...units), type).hasParameters, hasParameters)
+    t.equal(beginningOf(picture(...units), type).isKey, is, `type ${type}, ${units}`)
   }
 })
 
@@ -257,6 +259,22 @@ t.test('a stream without marks is cut where its pictures begin with their parame
 
 const packetsIn = (film: Buffer) => [...chunked(film, 188)]
 const pidOf = (packet: Buffer) => packet.readUInt16BE(1) & 0x1fff
+
+t.test('a picture that is marked without its parameters is no place', async t => {
+  const film = await piped(master, ['-f', 'mpegts'])
+  const parameters = Buffer.from([0, 0, 1, 0x67])
+  const isMarked = (packet: Buffer) =>
+    ((packet[3] ?? 0) & 0x20) !== 0 && packet.includes(parameters)
+  const marked = packetsIn(film).filter(isMarked)
+  t.ok(marked.length >= 4, 'they come with them')
+  const sizes = cutUp([film], SEGMENT).pieces.map(({ length }) => length)
+  // The picture at which it would be cut first: as of open groups in a stream that was only copied.
+  const first = packetsIn(film.subarray(sizes[0])).find(isMarked) as Buffer
+  first[first.indexOf(parameters) + 3] = 0x7f
+  const { pieces } = cutUp([film], SEGMENT)
+  t.ok((pieces[0]?.length ?? 0) > (sizes[0] ?? 0), 'it is cut at the next')
+  for (const piece of pieces.slice(1)) t.ok(packetsIn(piece)[2]?.includes(parameters))
+})
 
 t.test('each stream goes over to the next piece where its own PES packet ends', async t => {
   const film = interleaved(await piped(master, ['-f', 'mpegts']))

@@ -69,26 +69,40 @@ export const millisecondsBetween = (from: number, to: number): number => {
 }
 
 /**
- * Does a picture begin here that stands for itself? For encoders that never set the random access
- * indicator: parameter sets and keys come first in it, within the first packet.
+ * What a picture begins with, within its first packet: parameters, without which no decoder begins, and
+ * whether it is one that stands for itself. They are looked for where encoders never set the random access
+ * indicator; and some set it at pictures without parameters.
  */
-export const beginsWithKey = (payload: Buffer, streamType: number): boolean => {
-  const isKey = KEYS[streamType]
-  if (!isKey) return false
-  for (let at = payload.indexOf(START, 6); at >= 0; at = payload.indexOf(START, at + 3)) {
+export const beginningOf = (
+  payload: Buffer,
+  streamType: number,
+): { readonly isKey: boolean; readonly hasParameters: boolean } => {
+  const kinds = KINDS[streamType]
+  let [isKey, hasParameters] = [false, false]
+  for (let at = payload.indexOf(START, 6); kinds && at >= 0; at = payload.indexOf(START, at + 3)) {
     const unit = payload[at + 3]
-    if (unit !== undefined && isKey(unit)) return true
+    if (unit === undefined) break
+    hasParameters ||= kinds.isParameters(unit)
+    isKey ||= hasParameters || kinds.isKey(unit)
   }
-  return false
+  return { isKey, hasParameters }
 }
 
 const START = Buffer.from([0, 0, 1])
 
-const isSequence = (unit: number) => unit === 0xb3
-/** By stream type: MPEG-1 and MPEG-2, H.264 (SPS, IDR), H.265 (VPS, SPS, IRAP). */
-const KEYS: Readonly<Record<number, (unit: number) => boolean>> = {
-  1: isSequence,
-  2: isSequence,
-  27: unit => [5, 7].includes(unit & 0x1f),
-  36: unit => [16, 17, 18, 19, 20, 21, 32, 33].includes((unit >> 1) & 0x3f),
+interface Kinds {
+  readonly isParameters: (unit: number) => boolean
+  readonly isKey: (unit: number) => boolean
+}
+
+const MPEG2: Kinds = { isParameters: unit => unit === 0xb3, isKey: () => false }
+/** By stream type: MPEG-1 and MPEG-2 (a sequence), H.264 (SPS; IDR), H.265 (VPS, SPS; IRAP). */
+const KINDS: Readonly<Record<number, Kinds>> = {
+  1: MPEG2,
+  2: MPEG2,
+  27: { isParameters: unit => (unit & 0x1f) === 7, isKey: unit => (unit & 0x1f) === 5 },
+  36: {
+    isParameters: unit => [32, 33].includes((unit >> 1) & 0x3f),
+    isKey: unit => [16, 17, 18, 19, 20, 21].includes((unit >> 1) & 0x3f),
+  },
 }

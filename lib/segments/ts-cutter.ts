@@ -9,7 +9,7 @@
  */
 import { Pace } from './pace.ts'
 import {
-  beginsWithKey,
+  beginningOf,
   millisecondsBetween,
   type Packet,
   type PesStart,
@@ -48,6 +48,8 @@ export class TsCutter implements ContainerCutter, PacketSink {
   #held: Held | undefined
   /** Does the encoder mark where one may begin? */
   #marks = false
+  /** Did a picture that was marked bring its parameters along? */
+  #hasParameters = false
   /** When the leading stream was decoded last, and media time of the piece, in ms. */
   #time: number | undefined
   #elapsed = 0
@@ -111,8 +113,13 @@ export class TsCutter implements ContainerCutter, PacketSink {
 
   #isPlace(leader: Stream, { isRandomAccess }: Packet, payload: Buffer): boolean {
     if (!isVideo(leader)) return true
+    const { isKey, hasParameters } = beginningOf(payload, leader.type)
+    const isPlace = isRandomAccess || (!this.#marks && isKey)
     this.#marks ||= isRandomAccess
-    return isRandomAccess || (!this.#marks && beginsWithKey(payload, leader.type))
+    if (!isPlace) return false
+    // Where they come with some, a picture that is marked without them would be of no use.
+    this.#hasParameters ||= hasParameters
+    return hasParameters || !this.#hasParameters
   }
 
   /** How much of its PES packet is still to come? */
