@@ -232,6 +232,19 @@ t.test('a track that begins late makes the first piece alone begin late', async 
   }
 })
 
+t.test('where no place comes for long, a warning says so', async t => {
+  const args = ['-t', '12', '-g', '240', '-keyint_min', '240', '-forced-idr', '1']
+  const film = await makeMaster(t.testdir(), [...args, '-force_key_frames', '3,6'])
+  for (const format of [
+    ['-f', 'mpegts'],
+    ['-f', 'mp4', '-movflags', 'empty_moov+frag_keyframe', '-frag_duration', '200000'],
+  ]) {
+    const bytes = await piped(film, format)
+    t.match(cutUp([bytes], SEGMENT).warnings, [/no place to cut it for 4 s/])
+    t.strictSame(cutUp([bytes], { segment: 3_000 }).warnings, [])
+  }
+})
+
 t.test('an index of the whole goes only where it is right', async t => {
   t.equal(kindsIn(cutUp([mp4], { segment: 60_000 }).pieces[0] as Buffer).at(-1), 'mfra')
   const { pieces } = cutUp([mp4], SEGMENT)

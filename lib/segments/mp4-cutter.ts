@@ -15,7 +15,7 @@ import { moveEarlier, moveFragment, type Run, readFragment, referencesIn } from 
 import { type Head, readHead, repeatableHead, type Track } from './moov.ts'
 import { Pace } from './pace.ts'
 import { type ContainerCutter, type CutterOptions, LONGEST_LOOK, type Piece } from './piece.ts'
-import { notCuttable, notUnderstood } from './warnings.ts'
+import { notCutFor, notCuttable, notUnderstood } from './warnings.ts'
 
 /** Boxes that go with the fragment behind them. */
 const BEFORE_FRAGMENT = new Set(['styp', 'sidx', 'prft', 'emsg'])
@@ -198,9 +198,11 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     if (isAnew) this.#next = new Map()
     // A clock that was set back: what was measured so far says nothing.
     if (now.ticks < this.#start.ticks) this.#start = now
-    if (!lead.isSync) return
-    const isDue = this.#pace.isDue(millisecondsFrom(this.#start, now))
-    if (isAnew || isDue) this.#cut(zeroOf(runs, lead, this.#next), now, this.#preface)
+    const elapsed = millisecondsFrom(this.#start, now)
+    const isDue = lead.isSync && this.#pace.isDue(elapsed)
+    if (isDue || (isAnew && lead.isSync)) {
+      this.#cut(zeroOf(runs, lead, this.#next), now, this.#preface)
+    } else if (this.#pace.lacksPlace(elapsed)) this.#options.onWarning(notCutFor(elapsed))
   }
 
   #cut(zero: Time | undefined, start: Time | undefined, preface: readonly Box[]): void {

@@ -23,6 +23,8 @@ export class Pace {
   /** Bytes at the last place; undefined until the piece has had its first. */
   #lastPlace: number | undefined
   #widest = 0
+  /** Was there a place since the piece is long enough? */
+  #hasPlace = false
 
   constructor(options: PaceOptions) {
     this.#options = options
@@ -36,18 +38,26 @@ export class Pace {
   isDue(elapsed: number): boolean {
     const { segment, maxSize, mayCut } = this.#options
     const last = this.#lastPlace
+    const isLong = elapsed >= segment - ROUNDING
     this.#lastPlace = this.size
+    this.#hasPlace ||= isLong
     // In front of its first media there is no piece yet.
     if (last === undefined) return false
     this.#widest = Math.max(this.#widest, this.size - last)
     // Twice: the next stretch may well be longer than any before.
-    const isDue = elapsed >= segment - ROUNDING || this.size + 2 * this.#widest > maxSize
+    const isDue = isLong || this.size + 2 * this.#widest > maxSize
     return isDue && (mayCut?.() ?? true)
+  }
+
+  /** Is the piece twice as long as it was to be, and no place came? */
+  lacksPlace(elapsed: number): boolean {
+    return !this.#hasPlace && elapsed >= 2 * this.#options.segment
   }
 
   /** The next piece begins: with media, or with a head alone. */
   begin(withMedia: boolean): void {
     this.size = 0
+    this.#hasPlace = false
     this.#lastPlace = withMedia ? 0 : undefined
   }
 }

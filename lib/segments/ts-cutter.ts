@@ -19,7 +19,7 @@ import {
 import { PacketReader, type PacketSink } from './packet-reader.ts'
 import { type ContainerCutter, type CutterOptions, LONGEST_LOOK, type Piece } from './piece.ts'
 import { isVideo, type Stream, Tables } from './tables.ts'
-import { notCuttable, notUnderstood } from './warnings.ts'
+import { notCutFor, notCuttable, notUnderstood } from './warnings.ts'
 
 /** Time stamps that are further apart are of two clocks; and nothing is held for longer. In ms. */
 const LARGEST_STEP = 10_000
@@ -104,7 +104,11 @@ export class TsCutter implements ContainerCutter, PacketSink {
     const step = time === undefined ? 0 : millisecondsBetween(this.#time ?? time, time)
     if (Math.abs(step) <= LARGEST_STEP) this.#elapsed += step
     this.#time = time ?? this.#time
-    if (this.#held || !this.#isPlace(leader, packet, payload)) return
+    if (this.#held) return
+    if (!this.#isPlace(leader, packet, payload)) {
+      if (this.#pace.lacksPlace(this.#elapsed)) this.#options.onWarning(notCutFor(this.#elapsed))
+      return
+    }
     if (!this.#pace.isDue(this.#elapsed)) return
     this.#elapsed = 0
     const behind = [...this.#left].filter(([pid, left]) => left > 0 && pid !== leader.pid)

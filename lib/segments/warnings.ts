@@ -13,6 +13,12 @@ export const notCuttable = (why: string): CutWarning => ({
   message: `The stream cannot be cut, and stays one file: ${why}. For ffmpeg: -f mpegts, or -f mp4 -movflags frag_keyframe+empty_moov+default_base_moof`,
 })
 
+/** @param elapsed media time of the present piece, in ms */
+export const notCutFor = (elapsed: number): CutWarning => ({
+  code: 'NOT_CUTTABLE',
+  message: `The stream has no place to cut it for ${Math.round(elapsed / 1_000)} s: the present piece goes on to the next picture that stands for itself. For ffmpeg: a shorter -g, and -movflags frag_keyframe`,
+})
+
 /** @param offset in the source, in bytes */
 export const notUnderstood = (what: string, offset: number, then: string): CutWarning => ({
   code: 'NOT_CUTTABLE',
