@@ -107,6 +107,8 @@ t.test('the time of a piece', async t => {
   t.strictSame(zeroOf([lead, earlier], lead, new Map()), { ticks: 479_000n, timescale: 48_000 })
   t.strictSame(zeroOf([lead], lead, new Map([[sound, 479_000n]])).ticks, 479_000n, 'is to come')
   t.strictSame(zeroOf([lead], lead, new Map([[sound, 0n]])).ticks, 0n, 'ten seconds ago')
+  const text = { ...sound, kind: 'text' }
+  t.equal(zeroOf([lead], lead, new Map([[text, 479_000n]])).ticks, 900_000n, 'subtitles rest')
   const later = run(video, 90_000_000n)
   t.strictSame(zeroOf([later], later, new Map([[sound, 0n]])).ticks, 90_000_000n, 'has ended')
   // An edit list that leaves out 1,024 ticks of sound must not leave them out of each piece.

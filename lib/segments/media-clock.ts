@@ -43,7 +43,9 @@ export const zeroOf = (
   const cut = { ticks: leader.time + leader.track.put, timescale: leader.track.timescale }
   const starts = runs.map(({ track, time, shownAfter }) => startOf(track, time, shownAfter))
   for (const [track, time] of next) {
-    if (runs.some(run => run.track === track)) continue
+    // Subtitles and data rest for long, and nothing of them is to keep a piece waiting.
+    const isHeardOrSeen = track.kind === 'vide' || track.kind === 'soun'
+    if (!isHeardOrSeen || runs.some(run => run.track === track)) continue
     const start = startOf(track, time, 0)
     if (Math.abs(millisecondsFrom(cut, start)) <= LARGEST_LAG) starts.push(start)
   }
