@@ -348,6 +348,20 @@ for (const fault of LOST) {
   })
 }
 
+t.test('what was lost is found by its name in either form of Unicode', async t => {
+  const sandbox = await v4For(t)
+  const { folderId } = sandbox.v4
+  // As if Frame.io had carried the first try out, and put the name into its own form.
+  const name = 'Caf\u00e9.mp4'
+  await clientFor(t, sandbox).client.createFile(folderId, { ...CLIP, name: name.normalize('NFD') })
+  sandbox.faults.add({ on: 'create', do: { status: 500 } })
+  const { id } = await clientFor(t, sandbox).client.createFile(folderId, { ...CLIP, name })
+  t.strictSame(
+    sandbox.v4.files.map(file => file.id),
+    [id],
+  )
+})
+
 t.test('a creation that never reached Frame.io is simply made again', async t => {
   const sandbox = await v4For(t)
   const { client } = clientOf(t, { url: 'http://127.0.0.1:9', token: SECRET }, { retry: QUICK })

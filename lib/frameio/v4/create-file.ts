@@ -97,7 +97,8 @@ export class FileCreator {
     const isOurs = (entry: V4Entry, date: number) =>
       entry.type === 'file' &&
       entry.status === 'created' &&
-      entry.name === name &&
+      // Unicode has two forms of an é, and Frame.io may keep the other one.
+      entry.name.normalize() === name.normalize() &&
       entry.file_size === fileSize &&
       !this.#given.has(entry.id) &&
       Date.parse(String(entry.created_at)) >= date - (performance.now() - since) - SLACK
