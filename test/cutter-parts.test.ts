@@ -203,6 +203,20 @@ t.test('another recording in the same stream is another piece', async t => {
   t.ok(pieces[alone.length]?.equals(sound.subarray(0, pieces[alone.length]?.length)))
 })
 
+t.test('so it is in MPEG-TS, where the table of its streams is another', async t => {
+  const folder = t.testdir()
+  const film = await piped(master, ['-f', 'mpegts'])
+  const sound = await piped(master, ['-vn', '-f', 'mpegts'])
+  for (const segment of [2_000, 60_000]) {
+    const { pieces } = cutUp(chunked(Buffer.concat([film, sound]), 5_000), { segment })
+    const alone = cutUp([film], { segment }).pieces.length
+    t.equal(pieces.length, alone + cutUp([sound], { segment }).pieces.length)
+    const paths = await asFiles(folder, 'programs.ts', pieces)
+    const found = await Promise.all(paths.map(packetsOf))
+    for (const [number, { length }] of found.entries()) t.equal(length, number < alone ? 2 : 1)
+  }
+})
+
 t.test('a recorder that begins anew with the same head begins another piece', async t => {
   for (const flags of ['frag_keyframe+empty_moov', 'frag_keyframe']) {
     const take = await piped(master, ['-f', 'mp4', '-movflags', flags, '-t', '3'])

@@ -45,6 +45,8 @@ export class Tables {
   #pmts = new Map<number, { section: Section; streams: readonly Stream[] }>()
   /** The stream that decides where it may be cut: the first of video, or else of sound. */
   leader: Stream | undefined
+  /** The one that decided has gone, or has become another: what comes is another recording. */
+  isOther = false
 
   /** Are the packets of this PID of one of the tables? */
   has(pid: number): boolean {
@@ -64,7 +66,10 @@ export class Tables {
     const streams = section && streamsIn(section)
     if (!pmt || !streams) return
     pmt.streams = streams
-    this.leader = leaderOf([...this.#pmts.values()].flatMap(({ streams }) => streams))
+    const all = [...this.#pmts.values()].flatMap(({ streams }) => streams)
+    const { leader } = this
+    this.isOther ||= leader !== undefined && !all.some(stream => isSame(stream, leader))
+    this.leader = leaderOf(all)
   }
 
   /** PAT and PMTs, as they came last. */
@@ -74,6 +79,9 @@ export class Tables {
     )
   }
 }
+
+const isSame = (one: Stream, other: Stream): boolean =>
+  one.pid === other.pid && one.type === other.type
 
 /** The CRC of MPEG-2 over a section and its sum, which is 0 where it is whole. */
 const sumOf = (section: Buffer): number => {

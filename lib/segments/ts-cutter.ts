@@ -105,11 +105,14 @@ export class TsCutter implements ContainerCutter, PacketSink {
     if (Math.abs(step) <= LARGEST_STEP) this.#elapsed += step
     this.#time = time ?? this.#time
     if (this.#held) return
+    const { isOther } = this.#tables
+    if (isOther) this.#marks = this.#hasParameters = false
     if (!this.#isPlace(leader, packet, payload)) {
       if (this.#pace.lacksPlace(this.#elapsed)) this.#options.onWarning(notCutFor(this.#elapsed))
       return
     }
-    if (!this.#pace.isDue(this.#elapsed)) return
+    if (!this.#pace.isDue(this.#elapsed) && !isOther) return
+    this.#tables.isOther = false
     this.#elapsed = 0
     const behind = [...this.#left].filter(([pid, left]) => left > 0 && pid !== leader.pid)
     this.#held = { packets: [], size: 0, behind: new Set(behind.map(([pid]) => pid)) }
