@@ -13,7 +13,12 @@ import { pipeline } from 'node:stream/promises'
 import { CreateBucketCommand } from '@aws-sdk/client-s3'
 import t, { type Test } from 'tap'
 import { Agent, request } from 'undici'
-import { FrameioClient, RealtimeUpload, type RealtimeUploadOptions } from '../../lib/index.ts'
+import {
+  FrameioClient,
+  RealtimeUpload,
+  type RealtimeUploadOptions,
+  uploadFile,
+} from '../../lib/index.ts'
 import type { SandboxOptions } from '../../lib/sandbox/index.ts'
 import { STORAGE_DOOR } from '../../lib/sandbox/storage.ts'
 import { boot, mp4, put, urlFor } from '../sandbox-kit.ts'
@@ -29,6 +34,7 @@ import {
   targetIn,
 } from '../support/sandboxes.ts'
 import { failureOf } from '../support/servers.ts'
+import { fileFor, listenTo, onlyFile, v4ClientFor } from '../support/v4.ts'
 import { Bucket, keyOf, type Signing } from './storage.ts'
 import { clientOf, startSwift } from './swift.ts'
 import { type Disturbance, wireTo } from './wire.ts'
@@ -47,6 +53,7 @@ const NAME = 'parts'
 await client.send(new CreateBucketCommand({ Bucket: NAME }))
 
 interface Rig extends Signing {
+  readonly v4?: SandboxOptions['v4']
   /** Life of a URL, in seconds. */
   readonly urlLifetime?: number
   /** What happens to the nth connection to S3. */
@@ -54,12 +61,12 @@ interface Rig extends Signing {
 }
 
 /** A sandbox in front of Swift, and a wire between it and the upload that may be disturbed. */
-const rigFor = async (t: Test, { urlLifetime = 600, disturb, ...signing }: Rig = {}) => {
+const rigFor = async (t: Test, { urlLifetime = 600, disturb, v4, ...signing }: Rig = {}) => {
   const wire = await wireTo(t, swift.endpoint, disturb)
   const signer = clientOf(t, { ...swift, endpoint: wire.url })
   const bucket = new Bucket(client, NAME)
   const door = { [STORAGE_DOOR]: bucket.start(signer, signing) }
-  const sandbox = await sandboxFor(t, { urlLifetime, ...door } as SandboxOptions)
+  const sandbox = await sandboxFor(t, { urlLifetime, v4, ...door } as SandboxOptions)
   return { bucket, sandbox, signer, wire, target: targetIn(sandbox) }
 }
 
@@ -113,6 +120,44 @@ t.test('six uploads at once through one client', async t => {
   })
   await Promise.all(uploads.map(({ upload, data }) => pipeline(sourceOf(data, MiB), upload)))
   for (const { target, data } of uploads) await isWhole(t, bucket, target, data)
+})
+
+t.test('a finished file through V4', async t => {
+  const sliceSize = 5 * MiB + 1
+  for (const cuts of [0, 1]) {
+    for (const integrity of [undefined, 'md5'] as const) {
+      const disturb = (nth: number) => (nth <= cuts ? { cutAt: MiB } : undefined)
+      const { bucket, sandbox } = await rigFor(t, { disturb, v4: { sliceSize } })
+      const client = v4ClientFor(t, sandbox)
+      const { path, data } = await fileFor(t, 4 * sliceSize - 7)
+      const { told, of } = listenTo()
+      const { folderId } = sandbox.v4
+      const done = await uploadFile({ client, folderId, file: path, integrity, ...told })
+      t.equal(done.parts, 4)
+      t.equal(of('retry').length, cuts, 'S3 takes every slice otherwise')
+      await bucket.look()
+      const file = onlyFile(sandbox)
+      await file.whenUploaded()
+      t.equal(file.sha256, sha256(data))
+      t.match(await client.waitUntilUploaded(done.fileId), { upload_complete: true })
+    }
+  }
+})
+
+t.test('URLs of V4 that S3 finds expired: the file is created anew', async t => {
+  const anHourAgo = new Date(Date.now() - 3_600_000)
+  let signed = 0
+  const signedAt = () => (++signed <= 2 ? anHourAgo : new Date())
+  const { bucket, sandbox } = await rigFor(t, { signedAt, v4: { sliceSize: 5 * MiB } })
+  const client = v4ClientFor(t, sandbox)
+  const { path, data } = await fileFor(t, 6 * MiB)
+  const { told, of } = listenTo()
+  await uploadFile({ client, folderId: sandbox.v4.folderId, file: path, ...told })
+  t.match(of('warning'), [{ code: 'URLS_EXPIRED' }])
+  await bucket.look()
+  const file = onlyFile(sandbox)
+  await file.whenUploaded()
+  t.equal(file.sha256, sha256(data))
 })
 
 t.test('URLs that S3 finds expired, though our clock does not, are replaced', async t => {
