@@ -261,6 +261,15 @@ t.test('where no place comes for long, a warning says so', async t => {
   }
 })
 
+t.test('boxes without end, with nothing in them, are not held', async t => {
+  const empty = (type: string) => Buffer.from(`\0\0\0\x08${type}`.repeat(40_000), 'latin1')
+  const moov = mp4.indexOf('moov') - 4
+  const before = Buffer.concat([mp4.subarray(0, moov), empty('uuid'), mp4.subarray(moov)])
+  const { pieces, warnings } = cutUp([before], SEGMENT)
+  t.match(warnings, [/index \(moov\) is too large/])
+  t.ok(pieces.length === 1 && pieces[0]?.equals(before))
+})
+
 t.test('an index of the whole goes only where it is right', async t => {
   t.equal(kindsIn(cutUp([mp4], { segment: 60_000 }).pieces[0] as Buffer).at(-1), 'mfra')
   const { pieces } = cutUp([mp4], SEGMENT)

@@ -22,6 +22,9 @@ const BEFORE_FRAGMENT = new Set(['styp', 'sidx', 'prft', 'emsg'])
 /** Boxes in front of the first fragment that each piece gets, beside the moov. */
 const REPEATED = new Set(['ftyp', 'pdin', 'meta', 'uuid'])
 
+/** Bytes of memory that a box takes beside its own, about: some have no more than eight. */
+const PER_BOX = 512
+
 interface Box {
   readonly type: string
   readonly bytes: Buffer
@@ -39,13 +42,15 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
 
   /** What goes in front of each piece, and what it says. */
   #preface: Box[] = []
+  /** Bytes that it takes in memory. */
+  #kept = 0
   #head: Head | undefined
   /** Where the recording begins in the stream: absolute places of data are counted from there. */
   #origin = 0
   #hasFragments = false
   /** The same head came again, and no fragment of the leading track since. */
   #isHeadAgain = false
-  /** What goes with the next fragment; its bytes. */
+  /** What goes with the next fragment; bytes that it takes in memory. */
   #before: Box[] = []
   #waiting = 0
 
@@ -89,8 +94,7 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
       /^(ftyp|moov|moof)$/.test(type) ||
       (REPEATED.has(type) && !this.#hasFragments)
     if (!isWanted) return 'pass'
-    const held = this.#waiting + this.#preface.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    if (size + held <= LONGEST_LOOK) return 'look'
+    if (size + PER_BOX + this.#waiting + this.#kept <= LONGEST_LOOK) return 'look'
     if (type === 'moov' && !this.#head) this.#giveUp('its index (moov) is too large')
     if (type === 'moof') this.#passedOver('the head of a fragment that is too large', at)
     return 'pass'
@@ -101,9 +105,10 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     else if (type === 'moov') this.#moov(bytes, at)
     else if (BEFORE_FRAGMENT.has(type) || this.#hasFragments) {
       this.#before.push({ type, bytes, at })
-      this.#waiting += bytes.length
+      this.#waiting += PER_BOX + bytes.length
     } else {
       this.#preface.push({ type, bytes, at })
+      this.#kept += PER_BOX + bytes.length
       this.pass(bytes)
     }
   }
@@ -129,8 +134,11 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
     if (!this.#head) {
       this.pass(bytes)
       this.#head = head
-      if (isCuttable) this.#preface.push({ type: 'moov', bytes: repeated, at })
-      else this.#giveUp('it is not in fragments')
+      if (!isCuttable) this.#giveUp('it is not in fragments')
+      else {
+        this.#preface.push({ type: 'moov', bytes: repeated, at })
+        this.#kept += PER_BOX + repeated.length
+      }
       return
     }
     // The samples of a head with some would be lost in the middle.
@@ -157,6 +165,7 @@ export class Mp4Cutter implements ContainerCutter, BoxSink {
   #restart(head: Head, preface: readonly Box[], repeated: Box[]): void {
     this.#head = head
     this.#preface = repeated
+    this.#kept = repeated.reduce((sum, { bytes }) => sum + PER_BOX + bytes.length, 0)
     this.#hasFragments = false
     this.#isHeadAgain = false
     this.#last = undefined
