@@ -30,7 +30,7 @@ const start = async () => {
   })
   const files: PieceFiles = new PieceFiles({
     ...{ disk, folder: FOLDER, journal, room, maxSize: Infinity, markEvery: 1_000, syncEvery: 10 },
-    nameOf: n => `${n}.ts`,
+    namesOf: n => ({ name: `${n}.ts`, file: `${n}.ts` }),
     onPiece: piece => void pieces.push(piece),
     onMove: () => void moves.push(files.bytes),
     onFailure: error => void failures.push(error),

@@ -107,6 +107,21 @@ t.test('a recording outlives an outage, and its source is never held', async t =
   await isAllThere(t, sandbox)
 })
 
+t.test('a name too long for the disk makes files apart, which all wait out an outage', async t => {
+  const { sandbox, record, dir, client } = await start(t)
+  sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })
+  const stem = 'é'.repeat(200)
+  await failureOf(record(slowly(film), { name: `${stem}.ts` }))
+  sandbox.faults.clear()
+  await resumed({ dir, client })
+  const names = namesOf(pieces.length, stem)
+  await isAllThere(
+    t,
+    sandbox,
+    pieces.map((bytes, index) => [names[index] as string, bytes]),
+  )
+})
+
 t.test('an outage behind the end is given up on in time, and goes on', async t => {
   const { sandbox, record, dir, client } = await start(t)
   sandbox.faults.add({ on: 'put', nth: 6, times: Infinity, do: { reset: 'during' } })

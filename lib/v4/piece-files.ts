@@ -17,7 +17,7 @@ import { RealtimeUploadError } from '../errors.ts'
 import { type Disk, type DiskFile, isFull } from '../spool/disk.ts'
 import type { Journal } from '../spool/journal.ts'
 import { asSpoolError } from './record.ts'
-import { fileOf, partialOf } from './take-folder.ts'
+import { partialOf } from './take-folder.ts'
 import type { TakeEntry } from './take-journal.ts'
 import type { Room } from './take-room.ts'
 
@@ -41,8 +41,8 @@ export interface PieceFilesOptions {
   readonly markEvery: number
   /** Bytes of a piece at most. */
   readonly maxSize: number
-  /** What a piece is called at Frame.io; counted from 1. */
-  readonly nameOf: (n: number) => string
+  /** What a piece is called at Frame.io, and on the disk, where each has another name; counted from 1. */
+  readonly namesOf: (n: number) => { readonly name: string; readonly file: string }
   /** A piece is whole. */
   readonly onPiece: (piece: Piece) => void
   /** Something moved. */
@@ -125,10 +125,9 @@ export class PieceFiles {
   }
 
   async #begin(): Promise<Current> {
-    const { disk, folder, journal, nameOf } = this.#options
+    const { disk, folder, journal, namesOf } = this.#options
     const n = ++this.#count
-    const name = nameOf(n)
-    const file = fileOf(name)
+    const { name, file } = namesOf(n)
     const path = `${folder}/${file}`
     journal.add({ t: 'begin', n, name, file })
     await journal.write()

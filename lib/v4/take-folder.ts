@@ -16,6 +16,7 @@ import { randomBytes } from 'node:crypto'
 import { basename, extname, join } from 'node:path'
 import { fileNameOf } from '../file-name.ts'
 import type { Lock } from '../lock.ts'
+import { segmentName } from '../segments/segment-name.ts'
 import type { Disk } from '../spool/disk.ts'
 import { isTakeHead } from './take-journal.ts'
 
@@ -25,12 +26,21 @@ const TORN = '.torn'
 const RECORD = '.upload'
 /** Bytes that the longest of these takes, with `.new` for a file in the making. */
 const SPARE = 16
+/** Bytes that the number of a piece takes. */
+const NUMBER = 10
 
 /** Kept on the disk for the last lines of the journal, in bytes. */
 export const RESERVE = 2 ** 20
 
-export const fileOf = (name: string): string => {
-  const file = fileNameOf(name, SPARE)
+/**
+ * The file of a piece. A name that is too long for a disk is cut before its number is put into it: else all pieces
+ * would have one file, and each would replace the one before.
+ *
+ * @param number of the piece; undefined where there is one
+ */
+export const fileOf = (name: string, number: number | undefined): string => {
+  const safe = fileNameOf(name, SPARE + NUMBER)
+  const file = number === undefined ? safe : segmentName(safe, number)
   return OWN.has(file) ? `_${file}` : file
 }
 export const partialOf = (path: string): string => path + PARTIAL

@@ -31,7 +31,7 @@ import { explained } from './file-upload.ts'
 import { PieceFiles } from './piece-files.ts'
 import { PieceUploads } from './piece-uploads.ts'
 import type { TakeEvent, TakeWarning } from './take-events.ts'
-import { removeTake } from './take-folder.ts'
+import { fileOf, removeTake } from './take-folder.ts'
 import type { TakeEntry } from './take-journal.ts'
 import { type OpenedTake, openTake } from './take-open.ts'
 import type { ResolvedTakeOptions } from './take-options.ts'
@@ -128,7 +128,7 @@ export class Take {
       syncEvery,
       markEvery: MARK_EVERY,
       maxSize,
-      nameOf: n => (hooks.isCut() ? segmentName(opening.name, n) : opening.name),
+      namesOf: n => namesOf(opening.name, hooks.isCut() ? n : undefined),
       onPiece: piece => {
         this.#names.push(piece.file)
         const { n: number, name, size: bytes } = piece
@@ -253,6 +253,11 @@ export class Take {
     }
   }
 }
+
+const namesOf = (name: string, n: number | undefined) => ({
+  name: n === undefined ? name : segmentName(name, n),
+  file: fileOf(name, n),
+})
 
 const full = (cause: string, folder: string): string =>
   `The disk of ${folder} takes no more (${cause}): the source is held until it does`

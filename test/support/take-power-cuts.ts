@@ -47,7 +47,7 @@ const record = async (random: Random): Promise<Recorded> => {
     ...{ disk, folder: FOLDER, journal, room, maxSize: Infinity },
     syncEvery: between(random, 1, 4),
     markEvery: between(random, 1, 3_000),
-    nameOf: n => `A001_00${n}.ts`,
+    namesOf: n => ({ name: `A001_00${n}.ts`, file: `A001_00${n}.ts` }),
     onPiece: piece => {
       whole.push(piece)
       note()
