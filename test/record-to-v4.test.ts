@@ -25,6 +25,7 @@ import {
   type TakeEvent,
 } from '../lib/index.ts'
 import type { Sandbox, SandboxOptions } from '../lib/sandbox/index.ts'
+import { lineOf } from '../lib/spool/journal.ts'
 import { waitingTakes } from '../lib/v4/waiting-takes.ts'
 import { folderFor, until } from './support/sandboxes.ts'
 import { failureOf } from './support/servers.ts'
@@ -331,6 +332,47 @@ t.test('a bad line of the journal that was durable is damage', async t => {
   await writeFile(path, torn)
   t.equal((await resumed({ dir, client })).length, pieces.length)
   await isAllThere(t, sandbox)
+})
+
+t.test('a journal that leads elsewhere is not followed', async t => {
+  const { sandbox, record, dir, client } = await start(t)
+  sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })
+  await failureOf(record(slowly(film)))
+  sandbox.faults.clear()
+  const before = sandbox.requests.length
+  const path = join(await onlyTake(dir), 'journal')
+  const precious = join(dir, 'precious.ts')
+  await writeFile(precious, 'not for Frame.io')
+  const journal = await readFile(path, 'utf8')
+  const forged = (change: (line: Record<string, unknown>) => object) =>
+    journal
+      .trimEnd()
+      .split('\n')
+      .map(line => change(JSON.parse(line.slice(9))))
+      .map(({ d, ...entry }: { d?: number }) => lineOf(entry, d ?? 0))
+      .join('')
+  for (const file of ['../precious.ts', precious, '..', 'journal', '', 7, undefined]) {
+    await writeFile(
+      path,
+      forged(line => (line.t === 'begin' ? { ...line, file } : line)),
+    )
+    t.strictSame(
+      toldOf(await resumed({ dir, client })),
+      [[undefined, 'ERR_SPOOL_DAMAGED']],
+      `${file}`,
+    )
+    t.equal((await waitingTakes(dir))[0]?.error instanceof Error, true)
+  }
+  for (const folderId of ['..', '../../x', '']) {
+    await writeFile(
+      path,
+      forged(line => (line.t === 'take' ? { ...line, folderId } : line)),
+    )
+    const [first] = toldOf(await resumed({ dir, client }))
+    t.strictSame(first, [NAMES[0], 'ERR_INVALID_OPTION'], folderId)
+  }
+  t.equal(sandbox.requests.length, before)
+  t.equal(await readFile(precious, 'utf8'), 'not for Frame.io')
 })
 
 t.test('each resume leaves alone what is the other’s, and what is nobody’s', async t => {

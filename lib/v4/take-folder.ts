@@ -43,6 +43,10 @@ export const fileOf = (name: string, number: number | undefined): string => {
   const file = number === undefined ? safe : segmentName(safe, number)
   return OWN.has(file) ? `_${file}` : file
 }
+/** Is it the name of a file in its folder? What a journal says may have been written by anybody. */
+export const isFileOfPiece = (file: unknown): file is string =>
+  typeof file === 'string' && file !== '' && fileNameOf(file) === file && !OWN.has(file)
+
 export const partialOf = (path: string): string => path + PARTIAL
 export const tornOf = (path: string): string => path + TORN
 export const recordOf = (path: string): string => path + RECORD

@@ -20,7 +20,7 @@ import { damaged } from '../spool/recover.ts'
 import type { UploadedFile } from './events.ts'
 import type { Piece } from './piece-files.ts'
 import { asSpoolError, removeRecord } from './record.ts'
-import { partialOf, recordOf, removeTake, tornOf } from './take-folder.ts'
+import { isFileOfPiece, partialOf, recordOf, removeTake, tornOf } from './take-folder.ts'
 import {
   type PieceState,
   type TakeEntry,
@@ -67,7 +67,7 @@ export class ReopenedTake {
         const { entries, end } = await readTake(disk, path, size)
         if (end < size) await setAside(file, end, size, `${path}.torn`, disk)
         await file.sync()
-        const state = takeStateOf(path, entries)
+        const state = stateOf(path, entries)
         if (state) {
           const journal = new Journal<TakeEntry>(file, end, () => useReserve(disk, folder))
           return new ReopenedTake({ folder, disk, journal, lock: taken, state })
@@ -193,10 +193,20 @@ export const lookAtTake = async (folder: string): Promise<TakeState | undefined>
   const path = `${folder}/journal`
   try {
     const { entries } = await readTake(realDisk, path, (await realDisk.size(path)) ?? 0)
-    return takeStateOf(path, entries)
+    return stateOf(path, entries)
   } catch (error) {
     throw asSpoolError(folder, error)
   }
+}
+
+/** Who can write to a journal must not choose which files are uploaded, and removed. */
+const stateOf = (path: string, entries: readonly TakeEntry[]): TakeState | undefined => {
+  const state = takeStateOf(path, entries)
+  for (const { n, file } of state?.pieces ?? []) {
+    if (!isFileOfPiece(file))
+      throw damaged(path, 0, `the file of piece ${n} is none of this folder`)
+  }
+  return state
 }
 
 /** The entries that hold, without the marks of pieces that are whole: of a long recording there are millions. */

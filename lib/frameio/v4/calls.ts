@@ -4,6 +4,7 @@
 import type { Api, CallContext } from '../api.ts'
 import { deleteBy } from '../deletion.ts'
 import {
+  checkV4Id,
   type Page,
   readFileStatus,
   readPage,
@@ -22,9 +23,14 @@ export interface V4Account {
 /** Most entries of a page (Frame.io's V4 API reference). */
 const PAGE_SIZE = 100
 
-/** Below the account. Ids are checked, so that none can change the path, and may hold `:` and `|`. */
-export const pathOf = ({ accountId }: V4Account, kind: 'files' | 'folders', id: string): string =>
-  `/v4/accounts/${encodeURIComponent(accountId)}/${kind}/${encodeURIComponent(id)}`
+/**
+ * Below the account. Ids are checked, so that none can change the path, and may hold `:` and `|`: those that lay on a
+ * disk as well.
+ */
+export const pathOf = ({ accountId }: V4Account, kind: 'files' | 'folders', id: string): string => {
+  const option = kind === 'files' ? 'fileId' : 'folderId'
+  return `/v4/accounts/${encodeURIComponent(accountId)}/${kind}/${encodeURIComponent(checkV4Id(option, id))}`
+}
 
 export const getFileStatus = (
   account: V4Account,
