@@ -316,6 +316,43 @@ t.test('what a resume finds damaged it names, and does all else', async t => {
   t.ok((await readdir(folder)).includes(NAMES[1] as string), 'nothing was deleted')
 })
 
+t.test('a piece that was edited is not uploaded as what was recorded', async t => {
+  const { sandbox, record, dir, client } = await start(t)
+  sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })
+  await failureOf(record(slowly(film)))
+  sandbox.faults.clear()
+  const folder = await onlyTake(dir)
+  const path = join(folder, NAMES[2] as string)
+  const edited = Buffer.from(pieces[2] as Buffer)
+  edited[1_000] = (edited[1_000] as number) ^ 1
+  await writeFile(path, edited)
+  const expected = WANTED.map(([name, bytes], index) => [
+    name,
+    index === 2 ? 'ERR_SPOOL_DAMAGED' : bytes.length,
+  ])
+  t.strictSame(toldOf(await resumed({ dir, client })), expected)
+  t.ok((await readFile(path)).equals(edited), 'it stays as it is')
+  await writeFile(path, pieces[2] as Buffer)
+  t.equal((await resumed({ dir, client })).length, pieces.length)
+  await isAllThere(t, sandbox)
+})
+
+t.test('nor one that got its name before the cut, and was edited', async t => {
+  const { sandbox, record, dir, client } = await start(t)
+  sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })
+  await failureOf(record(slowly(film)))
+  sandbox.faults.clear()
+  const folder = await onlyTake(dir)
+  const journal = join(folder, 'journal')
+  const [before] = (await readFile(journal, 'utf8')).split(/^.*"t":"whole"/m)
+  await writeFile(journal, before as string)
+  await appendFile(join(folder, NAMES[0] as string), 'more')
+  const [first] = toldOf(await resumed({ dir, client }))
+  t.strictSame(first, [NAMES[0], 'ERR_SPOOL_DAMAGED'])
+  await truncate(join(folder, NAMES[0] as string), WANTED[0]?.[1].length)
+  t.strictSame(toldOf(await resumed({ dir, client })), [[NAMES[0], WANTED[0]?.[1].length]])
+})
+
 t.test('a bad line of the journal that was durable is damage', async t => {
   const { sandbox, record, dir, client } = await start(t)
   sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })

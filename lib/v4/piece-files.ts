@@ -174,10 +174,10 @@ export class PieceFiles {
     } finally {
       await piece.disk.close()
     }
-    const { n, name, file, path, at: size } = piece
+    const { n, name, file, path, at: size, crc } = piece
     await disk.rename(partialOf(path), path)
     await disk.syncFolder(folder)
-    journal.add({ t: 'whole', n, size })
+    journal.add({ t: 'whole', n, size, crc })
     await journal.sync()
     this.#current = undefined
     this.#bytes += size

@@ -4,7 +4,7 @@
 
 import { join } from 'node:path'
 import { object, refuseUnknown, rule, take, text } from '../checks.ts'
-import { RealtimeUploadError } from '../errors.ts'
+import { AbortError, RealtimeUploadError } from '../errors.ts'
 import { FrameioV4Client, v4Of } from '../frameio/v4/client.ts'
 import { lock } from '../lock.ts'
 import { realDisk } from '../spool/disk.ts'
@@ -43,7 +43,8 @@ export type ResumedV4 =
 /**
  * Finishes what {@link recordToV4} and {@link uploadFile} left in a spool, one after the other: pieces that are whole
  * are uploaded, or gone on with, and what was recorded last becomes a file as far as it came. A recording that fails
- * does not keep the next from being tried; nothing of it is deleted. What belongs to `resumeUploads` is left alone.
+ * does not keep the next from being tried; nothing of it is deleted. A piece is read once before it is uploaded: one
+ * that was edited or has rotted is no file of the recording, but an error. What belongs to `resumeUploads` is left alone.
  *
  * @example
  * for await (const one of resumeV4({ dir: '/media/spool', client })) {
@@ -114,10 +115,11 @@ async function* resumeTake(folder: string, settings: Settings): AsyncGenerator<R
     for (const one of await reopened.recover()) {
       if (one.t === 'empty') continue
       name = one.state.name
-      if (one.t === 'lost') isWhole = false
-      yield one.t === 'lost'
-        ? { folder, name, error: one.error }
-        : { folder, ...(await finish(one, reopened, settings)) }
+      const error = await damageOf(one, settings.settings.signal)
+      if (error) isWhole = false
+      yield error
+        ? { folder, name, error }
+        : { folder, ...(await finish(one as Sound, reopened, settings)) }
     }
     if (isWhole) await reopened.finish()
   } catch (error) {
@@ -129,8 +131,20 @@ async function* resumeTake(folder: string, settings: Settings): AsyncGenerator<R
   }
 }
 
+/** Why a piece cannot be uploaded, as which there is nothing wrong with the next. */
+const damageOf = async (one: Recovered, signal: AbortSignal | undefined) => {
+  if (one.t === 'lost') return one.error
+  if (one.t !== 'whole') return undefined
+  return one.confirm(signal).catch((error: Error) => {
+    if (error instanceof AbortError) throw error
+    return error
+  })
+}
+
+type Sound = Extract<Recovered, { t: 'stored' | 'whole' }>
+
 const finish = async (
-  one: Extract<Recovered, { t: 'stored' | 'whole' }>,
+  one: Sound,
   { journal, opening }: ReopenedTake,
   { client, settings, onEvent }: Settings,
 ): Promise<UploadedFile> => {

@@ -26,13 +26,14 @@ export type TakeEntry =
   | { readonly t: 'begin'; readonly n: number; readonly name: string; readonly file: string }
   /** The first `at` bytes of piece `n` have this CRC-32. */
   | { readonly t: 'mark'; readonly n: number; readonly at: number; readonly crc: number }
-  /** Piece `n` is complete, and durable under its own name. */
-  | { readonly t: 'whole'; readonly n: number; readonly size: number }
+  /** Piece `n` is complete, with this CRC-32, and durable under its own name. */
+  | { readonly t: 'whole'; readonly n: number; readonly size: number; readonly crc: number }
   /** Frame.io has piece `n`. */
   | ({ readonly t: 'stored'; readonly n: number } & UploadedFile)
   /** No more comes. */
   | { readonly t: 'end'; readonly pieces: number }
 
+/** The first bytes of a piece: how many, and their CRC-32. */
 export interface Mark {
   readonly at: number
   readonly crc: number
@@ -44,8 +45,8 @@ export interface PieceState {
   /** What it is to be called at Frame.io, and on the disk. */
   readonly name: string
   readonly file: string
-  /** Bytes of one that is complete. */
-  readonly size: number | undefined
+  /** All bytes of one that is complete. */
+  readonly whole: Mark | undefined
   /** Of one that is not, in order. */
   readonly marks: readonly Mark[]
   /** What Frame.io has. */
@@ -85,14 +86,14 @@ export const takeStateOf = (path: string, entries: Iterable<TakeEntry>): TakeSta
       opening = facts
     } else if (entry.t === 'begin') {
       const { n, name, file } = entry
-      pieces.set(n, { n, name, file, size: undefined, marks: [], stored: undefined })
+      pieces.set(n, { n, name, file, whole: undefined, marks: [], stored: undefined })
     } else if (entry.t === 'end') hasEnded = true
     else {
       const piece = pieces.get(entry.n)
       if (!piece) throw foreign(path)
       if (entry.t === 'mark') (piece.marks as Mark[]).push({ at: entry.at, crc: entry.crc })
       else if (entry.t === 'whole') {
-        piece.size = entry.size
+        piece.whole = { at: entry.size, crc: entry.crc }
         piece.marks = []
       } else if (entry.t === 'stored') {
         const { t, n, ...file } = entry

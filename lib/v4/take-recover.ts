@@ -3,14 +3,16 @@
  *
  *     stored ───────────────────────────────► its file and record go, unless it is to stay
  *     whole, its file there ────────────────► to be uploaded, or gone on with
- *     under its own name, without `whole` ──► so it is whole: it got that name once all of it was durable
+ *     under its own name, without `whole` ──► so it is whole, if the last mark is that of all of it: it got that name
+ *                                             once all of it was durable
  *     .partial ─────────────────────────────► as far as a mark's CRC holds; what stands behind is kept as .torn
- *     whole, its file gone or another ──────► an error, and nothing is touched
+ *     whole, its file gone or another ──────► an error, and nothing is touched; other bytes are found by `confirm`
  *
  * A piece that was cut off is not mended: players take an MP4 in fragments, or MPEG-TS, that ends in the middle of
  * one, and show all that is whole.
  */
-import { RealtimeUploadError } from '../errors.ts'
+import { crc32 } from 'node:zlib'
+import { AbortError, RealtimeUploadError } from '../errors.ts'
 import type { Lock } from '../lock.ts'
 import { type Disk, realDisk } from '../spool/disk.ts'
 import { useReserve } from '../spool/folder.ts'
@@ -22,6 +24,7 @@ import type { Piece } from './piece-files.ts'
 import { asSpoolError, removeRecord } from './record.ts'
 import { isFileOfPiece, partialOf, recordOf, removeTake, tornOf } from './take-folder.ts'
 import {
+  type Mark,
   type PieceState,
   type TakeEntry,
   type TakeOpening,
@@ -33,7 +36,13 @@ import { lastThatHolds, setAside } from './torn.ts'
 /** What became of a piece. */
 export type Recovered =
   | { readonly t: 'stored'; readonly state: PieceState; readonly file: UploadedFile }
-  | { readonly t: 'whole'; readonly state: PieceState; readonly piece: Piece }
+  | {
+      readonly t: 'whole'
+      readonly state: PieceState
+      readonly piece: Piece
+      /** Throws where its bytes are not those that were recorded: to be called before they are uploaded. */
+      readonly confirm: (signal: AbortSignal | undefined) => Promise<void>
+    }
   | { readonly t: 'lost'; readonly state: PieceState; readonly error: Error }
   /** Not a byte of it outlived the cut. */
   | { readonly t: 'empty'; readonly state: PieceState }
@@ -135,7 +144,7 @@ export class ReopenedTake {
   }
 
   async #piece(state: PieceState): Promise<Recovered> {
-    const { n, name, file, size, stored } = state
+    const { n, name, file, whole, stored } = state
     const path = `${this.folder}/${file}`
     if (stored) {
       await removeRecord(recordOf(path))
@@ -143,46 +152,60 @@ export class ReopenedTake {
       return { t: 'stored', state, file: stored }
     }
     const there = await this.#disk.size(path)
-    const piece = (size: number): Recovered => ({
+    const found = ({ at: size, crc }: Mark): Recovered => ({
       t: 'whole',
       state,
       piece: { n, name, file, path, size },
+      confirm: signal => this.#confirm(path, { at: size, crc }, signal),
     })
-    if (size !== undefined) {
-      if (there === size) return piece(size)
-      return { t: 'lost', state, error: lost(path, size, there) }
+    if (whole) {
+      if (there === whole.at) return found(whole)
+      return { t: 'lost', state, error: lost(path, whole.at, there) }
     }
-    if (there !== undefined) {
-      await this.#isWhole(n, there)
-      return piece(there)
+    const end = there === undefined ? await this.#cut(path, state) : await this.#last(path, state)
+    if (there !== undefined && end.at < there) {
+      return { t: 'lost', state, error: damaged(path, end.at, OTHER_BYTES) }
     }
-    const end = await this.#endOfPartial(path, state)
-    if (end === 0) return { t: 'empty', state }
-    await this.#isWhole(n, end)
-    return piece(end)
-  }
-
-  async #isWhole(n: number, size: number): Promise<void> {
+    if (end.at === 0) return { t: 'empty', state }
     await this.#disk.syncFolder(this.folder)
-    this.journal.add({ t: 'whole', n, size })
+    this.journal.add({ t: 'whole', n, size: end.at, crc: end.crc })
     await this.journal.sync()
+    return found(end)
   }
 
-  /** Gives the piece that was recorded its name, as far as its bytes are known to be right. How far, in bytes. */
-  async #endOfPartial(path: string, { marks }: PieceState): Promise<number> {
+  async #confirm(path: string, { at, crc }: Mark, signal: AbortSignal | undefined): Promise<void> {
+    let sum = 0
+    for await (const chunk of readFrom(this.#disk, path, 0, at)) {
+      if (signal?.aborted) throw new AbortError(signal.reason)
+      sum = crc32(chunk, sum)
+    }
+    if (sum !== crc) throw damaged(path, 0, OTHER_BYTES)
+  }
+
+  async #last(path: string, { marks }: PieceState): Promise<Mark> {
+    const file = await this.#disk.openToRead(path)
+    try {
+      return await lastThatHolds(file, marks)
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Gives the piece that was recorded its name, as far as its bytes are known to be right, and says how far. */
+  async #cut(path: string, { marks }: PieceState): Promise<Mark> {
     const partial = partialOf(path)
     const size = await this.#disk.size(partial)
-    if (size === undefined) return 0
+    if (size === undefined) return { at: 0, crc: 0 }
     const file = await this.#disk.open(partial)
-    let end = 0
+    let end: Mark
     try {
       end = await lastThatHolds(file, marks)
-      if (end < size) await setAside(file, end, size, tornOf(path), this.#disk)
+      if (end.at < size) await setAside(file, end.at, size, tornOf(path), this.#disk)
       await file.sync()
     } finally {
       await file.close()
     }
-    if (end === 0) await this.#disk.remove(partial)
+    if (end.at === 0) await this.#disk.remove(partial)
     else await this.#disk.rename(partial, path)
     return end
   }
@@ -226,6 +249,9 @@ const readTake = async (disk: Disk, path: string, size: number) => {
   }
   return { entries: [...entries, ...marks], end }
 }
+
+const OTHER_BYTES =
+  'it does not hold the bytes that were recorded. If it is as you want it, move it away, and upload it with uploadFile'
 
 const lost = (path: string, size: number, there: number | undefined): RealtimeUploadError => {
   if (there !== undefined) {

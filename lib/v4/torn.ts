@@ -9,23 +9,24 @@ import type { Mark } from './take-journal.ts'
 const AT_ONCE = 2 ** 20
 
 /** The last mark whose bytes are those that were written. */
-export const lastThatHolds = async (file: DiskFile, marks: readonly Mark[]): Promise<number> => {
+export const lastThatHolds = async (file: DiskFile, marks: readonly Mark[]): Promise<Mark> => {
   const size = await file.size()
   const buffer = Buffer.allocUnsafeSlow(AT_ONCE)
-  let [at, crc, end] = [0, 0, 0]
+  let [at, crc] = [0, 0]
+  let last: Mark = { at, crc }
   // A sync's mark comes behind those of what was written meanwhile.
   for (const mark of marks.toSorted((one, other) => one.at - other.at)) {
     if (mark.at > size) break
     while (at < mark.at) {
       const read = await file.read(buffer.subarray(0, Math.min(AT_ONCE, mark.at - at)), at)
-      if (read === 0) return end
+      if (read === 0) return last
       crc = crc32(buffer.subarray(0, read), crc)
       at += read
     }
     if (crc !== mark.crc) break
-    end = mark.at
+    last = mark
   }
-  return end
+  return last
 }
 
 /** Cuts a file; what stood behind is kept. */

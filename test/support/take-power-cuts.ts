@@ -92,6 +92,8 @@ const faultOf = async (
   for (const [index, one] of found.entries()) {
     if (one.t === 'lost') return `piece ${index + 1} is lost: ${one.error.message}`
     if (one.t !== 'whole') continue
+    const isOther = await one.confirm(undefined).catch((error: Error) => error)
+    if (isOther) return isOther.message
     const bytes = disk.files.get(one.piece.path)
     const wanted = pieces[index] as Buffer
     if (bytes?.length !== one.piece.size) return `piece ${index + 1} has another size`
