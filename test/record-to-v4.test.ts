@@ -371,6 +371,17 @@ t.test('a bad line of the journal that was durable is damage', async t => {
   await isAllThere(t, sandbox)
 })
 
+type Forgery = (line: Record<string, unknown>) => object
+
+/** The same journal, with other lines, each of which holds. */
+const forgedBy = (journal: string, change: Forgery): string =>
+  journal
+    .trimEnd()
+    .split('\n')
+    .map(line => change(JSON.parse(line.slice(9))))
+    .map(({ d, ...entry }: { d?: number }) => lineOf(entry, d ?? 0))
+    .join('')
+
 t.test('a journal that leads elsewhere is not followed', async t => {
   const { sandbox, record, dir, client } = await start(t)
   sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })
@@ -381,13 +392,7 @@ t.test('a journal that leads elsewhere is not followed', async t => {
   const precious = join(dir, 'precious.ts')
   await writeFile(precious, 'not for Frame.io')
   const journal = await readFile(path, 'utf8')
-  const forged = (change: (line: Record<string, unknown>) => object) =>
-    journal
-      .trimEnd()
-      .split('\n')
-      .map(line => change(JSON.parse(line.slice(9))))
-      .map(({ d, ...entry }: { d?: number }) => lineOf(entry, d ?? 0))
-      .join('')
+  const forged = (change: Forgery) => forgedBy(journal, change)
   for (const file of ['../precious.ts', precious, '..', 'journal', '', 7, undefined]) {
     await writeFile(
       path,
@@ -410,6 +415,18 @@ t.test('a journal that leads elsewhere is not followed', async t => {
   }
   t.equal(sandbox.requests.length, before)
   t.equal(await readFile(precious, 'utf8'), 'not for Frame.io')
+})
+
+t.test('nor one of the upload of a piece', async t => {
+  const { sandbox, record, dir, client } = await start(t)
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { reset: 'during' } })
+  await failureOf(record(slowly(film.subarray(0, 100_000))))
+  const path = join(await onlyTake(dir), `${NAMES[0]}.upload`, 'journal')
+  const change: Forgery = line => (line.t === 'created' ? { ...line, fileId: '..' } : line)
+  await writeFile(path, forgedBy(await readFile(path, 'utf8'), change))
+  const before = sandbox.requests.length
+  t.strictSame(toldOf(await resumed({ dir, client })), [[NAMES[0], 'ERR_INVALID_OPTION']])
+  t.equal(sandbox.requests.length, before)
 })
 
 t.test('each resume leaves alone what is the other’s, and what is nobody’s', async t => {
