@@ -532,6 +532,30 @@ t.test('what a callback throws ends the recording, and all stays', async t => {
   t.ok((await resumed({ dir, client })).length > 0)
 })
 
+t.test('what an asynchronous one rejects with as well, whatever it is told of', async t => {
+  const unhandled: unknown[] = []
+  const note = (error: unknown) => void unhandled.push(error)
+  process.on('unhandledRejection', note)
+  t.teardown(() => process.off('unhandledRejection', note))
+  const rejectsAt = (wanted: string) => async (event: TakeEvent) => {
+    if (event.type === wanted) throw new Error(`mine, at ${wanted}`)
+  }
+  const { record, dir, client } = await start(t)
+  const file = join(await folderFor(t), 'clip.mkv')
+  await writeFile(file, 'no film')
+  for (const type of ['end', 'file']) {
+    const recording = record({ file }, { segment: undefined, onEvent: rejectsAt(type) })
+    t.match(await failureOf(recording), { message: `mine, at ${type}` })
+  }
+  const onEvent = rejectsAt('warning')
+  t.match(await failureOf(record([film.subarray(1, 200_000)], { onEvent })), { message: /mine/ })
+  await failureOf(record(slowly(film), { onEvent: rejectsAt('piece') }))
+  const [first] = await resumed({ dir, client, onEvent: rejectsAt('file') })
+  t.match(first, { error: { message: 'mine, at file' } })
+  t.ok((await resumed({ dir, client })).length > 0)
+  t.strictSame(unhandled, [])
+})
+
 t.test('aborted before it begins it leaves nothing', async t => {
   const { record, dir, sandbox } = await start(t)
   const error = await failureOf(record(slowly(film), { signal: AbortSignal.abort() }))

@@ -92,7 +92,7 @@ const recordFile = async (
 ): Promise<RecordToV4Result> => {
   const end = await whenOver(source, resolved)
   if (!end.ok && (await decide(onFailure, end)) === 'abort') throw sourceFailed(end)
-  resolved.onEvent({ type: 'end' })
+  await resolved.onEvent({ type: 'end' })
   const file = await uploadSource(source, resolved)
   return { files: [file], bytes: file.bytes, kept: undefined, source: end }
 }

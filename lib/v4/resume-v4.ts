@@ -158,7 +158,7 @@ const finish = async (
     onEvent,
     isPatient: () => false,
   })
-  onEvent({ type: 'file', number: one.piece.n, ...file })
+  await onEvent({ type: 'file', number: one.piece.n, ...file }) // It may be asynchronous, and fail.
   return file
 }
 

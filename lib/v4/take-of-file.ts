@@ -1,6 +1,6 @@
 /**
  * A file as a source for V4: it is the recording itself, so nothing is copied. One that still grows is uploaded
- * once it is over.
+ * once it is over. What is told here is awaited: a callback may be asynchronous, and its failure is the call's.
  */
 import { AbortError } from '../errors.ts'
 import { GrownFile } from '../follow/grown-file.ts'
@@ -38,7 +38,7 @@ export const whenOver = async (
         const { isUnfinished, reason } = seen
         if (!isUnfinished) return { ...endOfStream(undefined), reason }
         const message = `The head of ${source.file} says that it is not finished: it may not play to its end`
-        onEvent({ type: 'warning', name: undefined, code: 'SOURCE_UNFINISHED', message })
+        await onEvent({ type: 'warning', name: undefined, code: 'SOURCE_UNFINISHED', message })
         const error = new Error('the head of the file says that it is not finished')
         return { ...endOfStream(error), reason }
       }
@@ -64,6 +64,6 @@ export const uploadSource = async (
     openRecord: () => Record.open(folderFor(dir, { origin, accountId, ...target })),
     takesOther: true,
   }).run()
-  onEvent({ type: 'file', number: 1, ...file })
+  await onEvent({ type: 'file', number: 1, ...file })
   return file
 }

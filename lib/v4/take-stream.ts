@@ -27,12 +27,12 @@ export class TakeStream extends Writable {
     refuseDecoded(this)
     this.#options = options
     const { segment } = options.opening
-    const { onEvent, maxSize } = options
+    const { maxSize } = options
     if (segment !== undefined) {
       this.#cutter = cutterFor({
         segment,
         maxSize,
-        onWarning: warning => onEvent({ type: 'warning', name: undefined, ...warning }),
+        onWarning: warning => this.#take?.warn(warning),
       })
     }
     const { signal } = options.settings

@@ -114,7 +114,7 @@ export class Take {
       signal,
       isEmptying: () => this.#uploads.isBusy,
       failure: () => this.#uploads.failure,
-      onFull: cause => this.#warn({ code: 'SPOOL_FULL', message: full(cause, folder) }),
+      onFull: cause => this.warn({ code: 'SPOOL_FULL', message: full(cause, folder) }),
       onHold: isHeld => {
         this.#isHeld = isHeld
         this.#emit({ type: isHeld ? 'stall' : 'resume' })
@@ -155,6 +155,10 @@ export class Take {
     }
   }
 
+  warn(warning: TakeWarning): void {
+    this.#emit({ type: 'warning', name: undefined, ...warning })
+  }
+
   /** Resolves once it is written; waits while the disk is full. */
   append(chunks: readonly Uint8Array[]): Promise<void> {
     return this.#files.append(chunks)
@@ -178,7 +182,7 @@ export class Take {
     this.#isRecording = false
     this.#emit({ type: 'end' })
     const files = await this.#uploads.end()
-    await this.#remove().catch(error => this.#warn(notRemoved(this.folder, error)))
+    await this.#remove().catch(error => this.warn(notRemoved(this.folder, error)))
     this.#tell(() => this.#options.settings.onProgress(this.progress))
     const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
     return { files, bytes, kept: this.#options.opening.keep && this.folder }
@@ -223,7 +227,7 @@ export class Take {
     this.#room.lookAgain()
     // Else the error comes with the end, or has come already.
     if (this.#isRecording && !this.#ending.signal.aborted) {
-      this.#warn({ code: 'UPLOAD_FAILED', message: uploadFailed(error).message })
+      this.warn({ code: 'UPLOAD_FAILED', message: uploadFailed(error).message })
     }
   }
 
@@ -232,10 +236,6 @@ export class Take {
       this.#timer = undefined
       this.#tell(() => this.#options.settings.onProgress(this.progress))
     }, PROGRESS_INTERVAL).unref()
-  }
-
-  #warn(warning: TakeWarning): void {
-    this.#emit({ type: 'warning', name: undefined, ...warning })
   }
 
   #emit(event: TakeEvent): void {
