@@ -57,6 +57,15 @@ t.test('a write that finds no room is taken back, and made again once there is s
   t.strictSame(causes, ['ENOSPC'], 'said once, however often it is tried')
 })
 
+t.test('a volume that says nothing of its room is an error of the spool’s', async t => {
+  const { disk, files } = await start()
+  disk.free = () => Promise.reject(new Error('EIO: input/output error'))
+  t.match(await failureOf(files.append([bytes(100)])), {
+    code: 'ERR_SPOOL_DAMAGED',
+    message: /EIO/,
+  })
+})
+
 t.test('a sync that failed is never repeated, and ends it', async t => {
   const { disk, files, failures } = await start()
   disk.faults.push({

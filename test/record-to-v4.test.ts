@@ -564,6 +564,20 @@ t.test('aborted before it begins it leaves nothing', async t => {
   t.equal(sandbox.requests.length, 0)
 })
 
+t.test('a client that is closed records nothing', async t => {
+  const { record, dir, client } = await start(t)
+  await client.close()
+  t.match(await failureOf(record(slowly(film))), { code: 'ERR_CLIENT_CLOSED' })
+  t.strictSame(await readdir(dir), [])
+})
+
+t.test('a folder that cannot be locked is an error of the spool’s', async t => {
+  const { dir, client } = await start(t)
+  await mkdir(join(dir, 'A001-20261201-150000-0000', 'lock'), { recursive: true })
+  const expected = [[undefined, 'ERR_SPOOL_DAMAGED']]
+  t.strictSame(toldOf(await resumed({ dir, client })), expected)
+})
+
 t.test('pieces are cut below maxSize, whatever their time', async t => {
   const { record } = await start(t)
   const maxSize = 500_000

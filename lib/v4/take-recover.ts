@@ -67,7 +67,9 @@ export class ReopenedTake {
    * @throws {RealtimeUploadError} `ERR_SPOOL_IN_USE`, `ERR_SPOOL_DAMAGED`
    */
   static async open({ folder, disk, lock }: Reopen): Promise<ReopenedTake | undefined> {
-    const taken = await lock(`${folder}/lock`)
+    const taken = await lock(`${folder}/lock`).catch(error => {
+      throw asSpoolError(folder, error)
+    })
     try {
       const path = `${folder}/journal`
       const file = await disk.open(path)

@@ -6,6 +6,7 @@ import { RealtimeUploadError } from '../errors.ts'
 import { unlessAborted } from '../net/signals.ts'
 import type { Disk } from '../spool/disk.ts'
 import { LOOK_AGAIN } from '../spool/fullness.ts'
+import { asSpoolError } from './record.ts'
 
 export interface RoomOptions {
   readonly disk: Disk
@@ -91,7 +92,9 @@ export class Room {
     const keepFree = Math.max(this.#options.keepFree, LEAST_FREE)
     const now = performance.now()
     if (now - this.#askedAt > STALE || this.#free - bytes < keepFree + NEAR) {
-      this.#free = await disk.free(folder)
+      this.#free = await disk.free(folder).catch(error => {
+        throw asSpoolError(folder, error)
+      })
       this.#askedAt = now
     }
     return this.#free - bytes < keepFree ? `spool.keepFree: ${keepFree}` : undefined

@@ -77,8 +77,10 @@ export class Take {
   #isRemoved = false
   #timer: NodeJS.Timeout | undefined
 
-  /** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where `spool.dir` is of no use */
+  /** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where `spool.dir` is of no use, `ERR_CLIENT_CLOSED` */
   static async begin(options: ResolvedTakeOptions, hooks: TakeHooks): Promise<Take> {
+    // Else it would be recorded, only to fail at its end.
+    v4Of(options.client).api.closing.throwIfAborted()
     return new Take(await openTake(options), options, hooks)
   }
 
@@ -201,8 +203,8 @@ export class Take {
       await this.#uploads.settled()
       await this.#files.close()
       if (this.#files.count === 0) await this.#remove()
-      await this.#journal.close()
     } finally {
+      await this.#journal.close().catch(() => {}) // All that was promised of it is durable already.
       await this.#lock.release()
     }
   }
