@@ -4,6 +4,7 @@ import {
   readdir,
   readFile,
   rm,
+  rmdir,
   stat,
   truncate,
   writeFile,
@@ -15,7 +16,7 @@ import {
   FrameioClient,
   type FrameioV4ClientOptions,
   type Progress,
-  type RealtimeUploadError,
+  RealtimeUploadError,
   type RecordToV4Options,
   type ResumedV4,
   recordToV4,
@@ -24,8 +25,10 @@ import {
   type Source,
   type TakeEvent,
 } from '../lib/index.ts'
+import { lock } from '../lib/lock.ts'
 import type { Sandbox, SandboxOptions } from '../lib/sandbox/index.ts'
 import { lineOf } from '../lib/spool/journal.ts'
+import { openTake } from '../lib/v4/take-open.ts'
 import { waitingTakes } from '../lib/v4/waiting-takes.ts'
 import { folderFor, until } from './support/sandboxes.ts'
 import { failureOf } from './support/servers.ts'
@@ -622,6 +625,35 @@ t.test('what waits can be seen, and is not touched', async t => {
   )
   t.equal((await resumed({ dir, client })).length, pieces.length)
   t.strictSame(await waitingTakes(dir), [])
+})
+
+t.test('what goes while it is looked at is no longer there', async t => {
+  const { dir } = await start(t)
+  const folders = Array.from({ length: 100 }, (_, n) =>
+    join(dir, `A001-20261201-150000-${String(n).padStart(4, '0')}`),
+  )
+  for (const folder of folders) await mkdir(folder)
+  const looking = waitingTakes(dir)
+  for (const folder of folders.toReversed()) await rmdir(folder)
+  await looking
+  t.strictSame(await waitingTakes(dir), [])
+})
+
+t.test('a folder that whoever resumes has found empty is left to them', async t => {
+  const { dir } = await start(t)
+  const { origin } = new URL('https://api.frame.io')
+  const opening = { origin, accountId: 'a', folderId: 'b', name: 'A001.ts' }
+  const tried: string[] = []
+  const lockAt: typeof lock = path => {
+    tried.push(path)
+    if (tried.length > 1) return lock(path)
+    return Promise.reject(new RealtimeUploadError('ERR_SPOOL_IN_USE', 'Somebody looks at it'))
+  }
+  const taken = await openTake({ dir, opening }, lockAt)
+  t.equal(join(taken.folder, 'lock'), tried[1])
+  t.not(tried[0], tried[1])
+  await taken.journal.close()
+  await taken.lock.release()
 })
 
 t.test('what a recording leaves that is cut off at once goes without a word', async t => {

@@ -17,12 +17,20 @@ export interface OpenedTake {
 }
 
 /** @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where `spool.dir` is of no use */
-export const openTake = async ({ dir, opening }: ResolvedTakeOptions): Promise<OpenedTake> => {
+export const openTake = async (
+  { dir, opening }: Pick<ResolvedTakeOptions, 'dir' | 'opening'>,
+  lockAt = lock,
+): Promise<OpenedTake> => {
   try {
     for (;;) {
       const folder = newTakeFolder(dir, opening.name)
       if ((await realDisk.list(folder)).length > 0) continue
-      const taken = await claimFolder(realDisk, folder, path => lock(path))
+      const taken = await claimFolder(realDisk, folder, path => lockAt(path)).catch(error => {
+        // Whoever resumes found it empty, and is about to remove it.
+        if (error.code === 'ERR_SPOOL_IN_USE') return undefined
+        throw error
+      })
+      if (!taken) continue
       try {
         return { folder, lock: taken, journal: await begin(folder, takeEntry(opening)) }
       } catch (error) {

@@ -33,12 +33,15 @@ export const waitingTakes = async (dir: string): Promise<WaitingTake[]> => {
   const takes: WaitingTake[] = []
   for (const name of (await namesIn(dir)).sort()) {
     const folder = join(dir, name)
-    if (await isTakeFolder(realDisk, folder)) takes.push(await see(folder))
+    if (!(await isTakeFolder(realDisk, folder))) continue
+    const take = await see(folder)
+    if (take) takes.push(take)
   }
   return takes
 }
 
-const see = async (folder: string): Promise<WaitingTake> => {
+/** Undefined where it was finished in this very moment. */
+const see = async (folder: string): Promise<WaitingTake | undefined> => {
   let error: Error | undefined
   const state = await lookAtTake(folder).catch(reason => {
     error = reason
@@ -52,7 +55,8 @@ const see = async (folder: string): Promise<WaitingTake> => {
     bytes += (await realDisk.size(path)) ?? (await realDisk.size(partialOf(path))) ?? 0
   }
   const stored = pieces.flatMap(piece => piece.stored ?? [])
-  const { mtimeMs } = await stat(join(folder, 'journal')).catch(() => stat(folder))
+  const last = await stat(join(folder, 'journal')).catch(() => stat(folder).catch(unlessMissing))
+  if (!last) return undefined
   return {
     folder,
     name: state?.opening.name,
@@ -60,8 +64,12 @@ const see = async (folder: string): Promise<WaitingTake> => {
     piecesStored: stored.length,
     bytes,
     bytesStored: stored.reduce((sum, file) => sum + file.bytes, 0),
-    changedAt: mtimeMs,
+    changedAt: last.mtimeMs,
     lockedBy: await holderOf(join(folder, 'lock')),
     error,
   }
+}
+
+const unlessMissing = (error: NodeJS.ErrnoException): undefined => {
+  if (error.code !== 'ENOENT') throw error
 }
