@@ -98,6 +98,16 @@ t.test('a film in segments: each plays, and the first is stored before the end',
   t.equal((await stat(spool)).mode & 0o77, 0, 'nobody else reads what lies there')
 })
 
+t.test('of two limits the one is named that was met', async t => {
+  const { env, to } = await accountFor(t)
+  for (const limit of ['--max-size', '--spool-max']) {
+    const args = [...to, '--name', 'a.mp4', limit, '1MiB']
+    const { code, stderr } = await run(args, { env, input: randomBytes(3 * MiB) })
+    t.equal(code, 1)
+    t.match(stderr, `Raise ${limit}, or cut it with --segment.`)
+  }
+})
+
 t.test('what comes through stdin is one file, with --wait put together', async t => {
   const account = await accountFor(t)
   const { sandbox, env, to } = account

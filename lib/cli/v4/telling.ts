@@ -62,12 +62,16 @@ export const messageIn = (error: unknown, line: string | undefined): string => {
   return text.replace(/: (?:resumeV4|the same call)\b.*/s, '')
 }
 
+/** Two limits have one code. */
+const tooLarge = ({ message }: Error): string =>
+  `Raise ${message.includes('spool.maxBytes') ? '--spool-max' : '--max-size'}, or cut it with --segment.`
+
 /** What to do about it, where it is another thing than elsewhere. */
 export const adviceFor = (error: unknown, isLegacy: boolean): string | undefined => {
   const { code } = error as Partial<RealtimeUploadError>
   if (code === 'ERR_ASSET_NOT_FOUND') return 'Check --v4 ACCOUNT/FOLDER.'
   if (code === 'ERR_STORAGE_REJECTED') return undefined
-  if (code === 'ERR_STREAM_TOO_LARGE') return 'Raise --max-size, or cut it with --segment.'
+  if (code === 'ERR_STREAM_TOO_LARGE') return tooLarge(error as Error)
   const advice = adviceOn(error)
   if (code !== 'ERR_UNAUTHORIZED' || isLegacy) return advice
   return `${advice} A legacy developer token needs --legacy-token.`
