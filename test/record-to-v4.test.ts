@@ -340,6 +340,20 @@ t.test('a piece that was edited is not uploaded as what was recorded', async t =
   await isAllThere(t, sandbox)
 })
 
+t.test('a resume that is aborted says so once', async t => {
+  const { sandbox, record, dir, client } = await start(t)
+  sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })
+  await failureOf(record(slowly(film)))
+  sandbox.faults.clear()
+  const aborting = new AbortController()
+  const { signal } = aborting
+  const onEvent = ({ type }: TakeEvent) => void (type === 'file' && aborting.abort())
+  const all = await resumed({ dir, client, signal, onEvent })
+  t.match(all, [{ name: NAMES[0] }, { name: NAMES[1], error: { name: 'AbortError' } }])
+  t.equal(all.length, 2)
+  t.equal((await resumed({ dir, client })).length, pieces.length)
+})
+
 t.test('nor one that got its name before the cut, and was edited', async t => {
   const { sandbox, record, dir, client } = await start(t)
   sandbox.faults.add({ on: 'api', times: Infinity, do: { status: 403, body: { errors: [] } } })
