@@ -573,6 +573,24 @@ t.test('what an asynchronous one rejects with as well, whatever it is told of', 
   t.strictSame(unhandled, [])
 })
 
+t.test('and what is thrown that is no error, as it is', async t => {
+  const { record, dir, client } = await start(t)
+  const throwsAt = (wanted: string) => (event: TakeEvent) => {
+    if (event.type === wanted) throw 'mine'
+  }
+  t.equal(await failureOf(record(slowly(film), { onEvent: throwsAt('piece') })), 'mine')
+  for (const nothing of [undefined, 0]) {
+    const onEvent = ({ type }: TakeEvent) => {
+      if (type === 'begin') throw nothing
+    }
+    const message = `A callback failed with ${nothing}`
+    t.match(await failureOf(record(slowly(film), { onEvent })), { message })
+  }
+  const [first] = await resumed({ dir, client, onEvent: throwsAt('part') })
+  t.match(first, { name: NAMES[0], error: 'mine' })
+  t.ok((await resumed({ dir, client })).length > 0)
+})
+
 t.test('aborted before it begins it leaves nothing', async t => {
   const { record, dir, sandbox } = await start(t)
   const error = await failureOf(record(slowly(film), { signal: AbortSignal.abort() }))

@@ -177,6 +177,7 @@ const checkClient = (folder: string, opening: TakeOpening, client: FrameioV4Clie
 }
 
 const stays = (error: unknown, folder: string): Error => {
-  const isSaid = (error as Error).message.includes(folder)
+  // A callback may throw whatever it likes.
+  const isSaid = !(error instanceof Error) || error.message.includes(folder)
   return isSaid ? (error as Error) : explained(error as Error, `All of it is kept in ${folder}`)
 }

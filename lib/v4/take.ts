@@ -36,6 +36,7 @@ import type { TakeEntry } from './take-journal.ts'
 import { type OpenedTake, openTake } from './take-open.ts'
 import type { ResolvedTakeOptions } from './take-options.ts'
 import { Room } from './take-room.ts'
+import { thrown } from './teller.ts'
 
 /** Bytes of the recording for each word on them in the journal. */
 const MARK_EVERY = 2 ** 20
@@ -211,7 +212,9 @@ export class Take {
 
   /** As it fails: where something lies on the disk, what goes on with it is said as well. */
   explain(error: Error): Error {
-    if (this.#files.count === 0 || error.message.includes(this.folder)) return error
+    // A callback may throw whatever it likes.
+    if (!(error instanceof Error) || error.message.includes(this.folder)) return error
+    if (this.#files.count === 0) return error
     return explained(error, `The recording is kept in ${this.folder}: resumeV4 goes on with it`)
   }
 
@@ -247,11 +250,11 @@ export class Take {
   /** A callback that throws, or whose promise rejects, ends the recording with that. */
   #tell(call: () => unknown): void {
     if (this.#ending.signal.aborted) return
-    const fail = (error: Error) => this.#hooks.onFailure(error)
+    const fail = (error: unknown) => this.#hooks.onFailure(thrown(error) as Error)
     try {
       void Promise.resolve(call()).catch(fail)
     } catch (error) {
-      fail(error as Error)
+      fail(error)
     }
   }
 }

@@ -57,9 +57,13 @@ export class Teller {
   #call(callback: () => unknown): void {
     if (this.#ending.signal.aborted) return
     try {
-      void Promise.resolve(callback()).catch(error => this.#ending.abort(error))
+      void Promise.resolve(callback()).catch(error => this.#ending.abort(thrown(error)))
     } catch (error) {
-      this.#ending.abort(error)
+      this.#ending.abort(thrown(error))
     }
   }
 }
+
+/** What a callback threw. Of `undefined`, 0 and the like nobody could tell that anything failed: streams least. */
+export const thrown = (error: unknown): unknown =>
+  error || new Error(`A callback failed with ${error}`)
