@@ -68,6 +68,8 @@ t.test('a film in segments: each plays, and the first is stored before the end',
   const args = [...to, '--name', 'A001.mp4', '--segment', '10s', ...program]
   const { said, ended } = start(args, { env })
   await until(() => said.stderr.includes('A001_001.mp4 is uploaded: '), 'the first to be stored')
+  // What S3 has is put together a moment after it has answered.
+  await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.status, 'uploaded')
   await writeFile(go, '')
   const { code, stdout, stderr } = await ended
@@ -81,6 +83,7 @@ t.test('a film in segments: each plays, and the first is stored before the end',
     ({ name, filesize }) => `${name}  ${filesize} bytes  ${viewUrl(account, name)}\n`,
   )
   t.equal(stdout, lines.join(''))
+  await Promise.all(files.map(file => file.whenUploaded()))
   const played = await Promise.all(files.map(({ path = '' }) => play(path)))
   t.strictSame(
     played.map(({ complaint }) => complaint),
@@ -169,6 +172,7 @@ t.test('unchecked, a token that is wrong costs nothing that was recorded', async
   const line = `frameio-upload --resume ${spool} --v4 ${accountId}`
   t.match(stderr, `: ${line} goes on with it`)
   t.equal((await run(['--resume', spool, ...again], { env })).code, 0)
+  await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.sha256, sha256(input))
 })
 
@@ -211,6 +215,7 @@ t.test('Ctrl-C ends the recording, and what is recorded is uploaded', async t =>
   const { code, stderr, stdout } = await ended
   t.match(stderr, /SIGINT: the producer was told to end; what it wrote is being uploaded/)
   t.equal(code, 0, stdout)
+  await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.sha256, sha256(await readFile(join(dir, 'shot'))))
 })
 
@@ -237,6 +242,7 @@ t.test('a second Ctrl-C aborts: what is recorded stays, and the line finishes it
   const resumed = await run(['--resume', spool, ...again], { env })
   t.match(resumed, { code: 0, stdout: /^a\.mp4 {2}3145728 bytes {2}https:\S+\n$/ })
   t.equal(sandbox.v4.files.length, 1)
+  await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.sha256, sha256(await readFile(join(dir, 'shot'))))
   t.strictSame(await readdir(spool), [])
 })
@@ -268,6 +274,7 @@ t.test('a take whose command was killed is named, listed, and finished', async t
 
   const resumed = await run(['--resume', spool, ...again], { env })
   t.match(resumed, { code: 0, stdout: /^a\.mp4 {2}3145728 bytes {2}https:\S+\n$/ })
+  await sandbox.v4.files.at(-1)?.whenUploaded()
   t.equal(sandbox.v4.files.at(-1)?.sha256, sha256(await readFile(join(dir, 'shot'))))
   t.strictSame(await readdir(spool), [])
 })
@@ -300,6 +307,7 @@ t.test('a file is followed until it is over, and then uploaded', async t => {
   const { code, stderr, stdout } = await ended
   t.match(stderr, /A001\.mov counts as over now; what it holds is being uploaded/)
   t.match({ code, stdout }, { code: 0, stdout: /^A001\.mov {2}2097152 bytes {2}https:\S+\n$/ })
+  await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.sha256, sha256(more))
   t.ok(existsSync(file), 'it stays')
   t.strictSame(await readdir(spool), [])
@@ -329,6 +337,7 @@ t.test('a file that is aborted stays, and what went up of it is not sent twice',
   t.match(resumed, { code: 0, stdout: /^A001\.mov {2}3145728 bytes {2}https:\S+\n$/ })
   const puts = sandbox.requests.slice(before).filter(({ operation }) => operation === 'put')
   t.equal(puts.length, 1)
+  await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.sha256, sha256(await readFile(file)))
 })
 
