@@ -3,7 +3,8 @@
  */
 import t from 'tap'
 import type { State } from '../lib/cli/rates.ts'
-import { NOTHING, Pieces } from '../lib/cli/v4/pieces.ts'
+import { Pieces } from '../lib/cli/v4/pieces.ts'
+import { NO_PROGRESS } from '../lib/upload/progress.ts'
 
 const MiB = 2 ** 20
 
@@ -16,7 +17,7 @@ const file = (number: number, bytes: number) => {
 }
 
 const at = (bytesReceived: number, bytesUploaded: number): State => ({
-  ...NOTHING,
+  ...NO_PROGRESS,
   bytesReceived,
   bytesUploaded,
   rateIn: MiB,

@@ -18,10 +18,11 @@ import { type Cutter, cutterFor, type Piece } from '../segments/cutter.ts'
 import { segmentName } from '../segments/segment-name.ts'
 import { refuseDecoded } from '../upload/decoded.ts'
 import type { EventMap, Progress } from '../upload/events.ts'
+import { NO_PROGRESS, sumOf } from '../upload/progress.ts'
 import { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { uploadFailed } from '../upload/warnings.ts'
 import { type ResolvedSegments, resolveSegments, type SegmentsOptions } from './segments-options.ts'
-import { sumOf, withStored } from './segments-sum.ts'
+import { withStored } from './segments-stored.ts'
 import { whenUploaded } from './uploaded.ts'
 
 /** Segments that end at once, at most: each may hold two parts beyond `memoryLimit`. */
@@ -88,7 +89,7 @@ class SegmentsStream extends Writable {
   readonly #running = new Set<Running>()
   readonly #stored: Segment[] = []
   /** Of the segments that are stored. */
-  #past: Progress = sumOf([])
+  #past = NO_PROGRESS
   /** An attempt failed, and nothing was stored since. */
   #isInTrouble = false
   /** The present segment fails at its end, and is filled until then. */

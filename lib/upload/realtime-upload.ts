@@ -20,6 +20,7 @@ import {
 } from './options.ts'
 import { partPlan } from './part-plan.ts'
 import { type Callback, Pour } from './pour.ts'
+import { PROGRESS_INTERVAL } from './progress.ts'
 import { noCounts } from './sender.ts'
 import { Splitter } from './splitter.ts'
 import {
@@ -45,9 +46,6 @@ import { finishWav } from './wav.ts'
 
 /** With a spool the source is held when memory has been full for so long, in ms: the disk frees it. */
 const HELD = 5_000
-
-/** Time between two `progress` events, in ms. */
-const PROGRESS_INTERVAL = 100
 
 /**
  * A `Writable` that turns what is written to it into a Frame.io asset while it is being written.

@@ -10,6 +10,7 @@ import type { FrameioV4Client } from '../frameio/v4/client.ts'
 import type { Disk } from '../spool/disk.ts'
 import type { Journal } from '../spool/journal.ts'
 import type { Progress } from '../upload/events.ts'
+import { NO_PROGRESS, sumOf } from '../upload/progress.ts'
 import type { UploadedFile } from './events.ts'
 import { FileUpload } from './file-upload.ts'
 import type { ResolvedFileSettings } from './options.ts'
@@ -80,8 +81,8 @@ export class PieceUploads {
   #running: Promise<void> | undefined
   #failure: Error | undefined
   /** Of the pieces that are stored, and of the one on its way. */
-  #past: Progress = NOTHING
-  #present: Progress = NOTHING
+  #past = NO_PROGRESS
+  #present = NO_PROGRESS
 
   constructor(options: PieceUploadsOptions) {
     this.#options = options
@@ -102,7 +103,7 @@ export class PieceUploads {
   }
 
   get progress(): Progress {
-    return sumOf(this.#past, this.#present)
+    return sumOf([this.#past, this.#present])
   }
 
   /** Resolves once all are stored. @throws what the first failed with */
@@ -140,29 +141,10 @@ export class PieceUploads {
       ...this.#options,
       settings: { ...settings, onProgress },
     })
-    this.#past = sumOf(this.#past, this.#present)
-    this.#present = NOTHING
+    this.#past = sumOf([this.#past, this.#present])
+    this.#present = NO_PROGRESS
     this.#stored.push(file)
     onFreed(piece.size)
     onEvent({ type: 'file', number: piece.n, ...file })
   }
 }
-
-const NOTHING: Progress = {
-  bytesReceived: 0,
-  bytesUploaded: 0,
-  bytesResent: 0,
-  bytesBuffered: 0,
-  partsFilled: 0,
-  partsRegistered: 0,
-  partsUploaded: 0,
-  partsInFlight: 0,
-  retries: 0,
-  bytesSpooled: 0,
-  bytesDurable: 0,
-}
-
-const sumOf = (one: Progress, other: Progress): Progress =>
-  Object.fromEntries(
-    Object.entries(one).map(([key, value]) => [key, value + other[key as keyof Progress]]),
-  ) as unknown as Progress

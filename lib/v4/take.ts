@@ -25,6 +25,7 @@ import { segmentName } from '../segments/segment-name.ts'
 import { type Disk, realDisk } from '../spool/disk.ts'
 import type { Journal } from '../spool/journal.ts'
 import type { Progress } from '../upload/events.ts'
+import { PROGRESS_INTERVAL } from '../upload/progress.ts'
 import { uploadFailed } from '../upload/warnings.ts'
 import type { UploadedFile } from './events.ts'
 import { explained } from './file-upload.ts'
@@ -40,8 +41,6 @@ import { thrown } from './teller.ts'
 
 /** Bytes of the recording for each word on them in the journal. */
 const MARK_EVERY = 2 ** 20
-/** Between two looks at how far it is, in ms. */
-const PROGRESS_INTERVAL = 100
 
 /** Everything that Frame.io has of a recording. */
 export interface TakeResult {

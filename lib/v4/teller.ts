@@ -3,12 +3,10 @@
  * ends the upload with that.
  */
 import type { Retry } from '../net/retry.ts'
+import { PROGRESS_INTERVAL } from '../upload/progress.ts'
 import type { FileRetry, FileUploadEvent, FileWarning } from './events.ts'
 import type { ResolvedFileSettings } from './options.ts'
 import { Tally } from './tally.ts'
-
-/** Between two words on how far it is, in ms. */
-const INTERVAL = 100
 
 export class Teller {
   readonly #settings: Pick<ResolvedFileSettings, 'onProgress' | 'onEvent'>
@@ -43,7 +41,7 @@ export class Teller {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined
       this.progress()
-    }, INTERVAL).unref()
+    }, PROGRESS_INTERVAL).unref()
   }
 
   progress(): void {

@@ -9,12 +9,10 @@ import { tokensOfDevice } from './tokens.ts'
 /** How long Frame.io cannot be asked, in ms. */
 const GIVE_UP_AFTER = 15_000
 
-export const devices = async (session: Session): Promise<Told> => {
-  const { file, clientId, clientSecret, clientVersion, baseUrl, dispatcher } = session
-  const { secrets, display, signal } = session
-  const options = { file, clientId, clientSecret, clientVersion, baseUrl, dispatcher }
+export const devices = async ({ device, secrets, display, signal }: Session): Promise<Told> => {
+  const { clientVersion, baseUrl, dispatcher } = device
   const client = new FrameioClient({
-    token: tokensOfDevice(options, secrets),
+    token: tokensOfDevice(device, secrets),
     baseUrl,
     device: { clientVersion },
     dispatcher,
@@ -25,8 +23,8 @@ export const devices = async (session: Session): Promise<Told> => {
   signal.addEventListener('abort', leave)
   try {
     signal.throwIfAborted()
-    const device = await client.getDevice()
-    return { result: factsOf(device), line: describe(device) }
+    const found = await client.getDevice()
+    return { result: factsOf(found), line: describe(found) }
   } finally {
     signal.removeEventListener('abort', leave)
     await client.close()

@@ -11,15 +11,11 @@ import { retrySayer, type Session, type Told } from './session.ts'
 const GIVE_UP_AFTER = 60_000
 
 export const pair = async (session: Session): Promise<Told> => {
-  const { file, clientId, clientSecret, clientVersion, baseUrl, dispatcher } = session
   const { secrets, display, signal } = session
+  const { file, ...client } = session.device
   let codes = 0
   const { tokens, device } = await pairDevice({
-    clientId,
-    clientSecret,
-    clientVersion,
-    baseUrl,
-    dispatcher,
+    ...client,
     signal,
     retry: { giveUpAfter: GIVE_UP_AFTER },
     onCode: code => showCode(display, code, codes++ > 0),

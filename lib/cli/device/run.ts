@@ -47,7 +47,8 @@ export const runDevice = async (settings: DeviceSettings): Promise<DeviceEnd> =>
         : await readCredentials(file, secrets)
     const { clientVersion, baseUrl } = settings
     const connection = { clientVersion, baseUrl, dispatcher: proxy?.dispatcher }
-    const session = { ...credentials, ...connection, secrets, display, signal }
+    const device = { ...credentials, ...connection }
+    const session = { device, secrets, display, signal }
     const { result, line } = await COMMANDS[command](session)
     display.stop()
     return (await output.tell(result, line)) ? 'done' : 'failed'

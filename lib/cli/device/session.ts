@@ -8,10 +8,15 @@ import { messageOf } from '../failures.ts'
 import type { Secrets } from '../secrets.ts'
 import type { Credentials } from './credentials.ts'
 
-export interface Session extends Credentials {
+/** Who the device is, and how Frame.io is reached. */
+export interface Device extends Credentials {
   readonly clientVersion: string | undefined
   readonly baseUrl: string | undefined
   readonly dispatcher: Dispatcher | undefined
+}
+
+export interface Session {
+  readonly device: Device
   readonly secrets: Secrets
   readonly display: Display
   /** Aborts when somebody presses Ctrl-C. */

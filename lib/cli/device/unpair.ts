@@ -7,18 +7,9 @@ import type { Session, Told } from './session.ts'
 /** How long Frame.io cannot be told, in ms. */
 const GIVE_UP_AFTER = 15_000
 
-export const unpair = async (session: Session): Promise<Told> => {
-  const { file, clientId, clientSecret, clientVersion, baseUrl, dispatcher, signal } = session
-  const wasPaired = await unpairDevice({
-    file,
-    clientId,
-    clientSecret,
-    clientVersion,
-    baseUrl,
-    dispatcher,
-    signal,
-    retry: { giveUpAfter: GIVE_UP_AFTER },
-  })
+export const unpair = async ({ device, signal }: Session): Promise<Told> => {
+  const { file } = device
+  const wasPaired = await unpairDevice({ ...device, signal, retry: { giveUpAfter: GIVE_UP_AFTER } })
   const line = wasPaired
     ? `unpaired: the tokens are revoked, and no longer in ${file}`
     : `there are no tokens in ${file}: nothing was to be done`

@@ -1,7 +1,6 @@
 /**
  * The files of a take for V4, as they are recorded and uploaded: one at a time each way.
  */
-import type { Progress } from '../../upload/events.ts'
 import type { UploadedFile } from '../../v4/events.ts'
 import type { TakeEvent } from '../../v4/take-events.ts'
 import { describeHeadroom, describeState } from '../describe.ts'
@@ -49,18 +48,3 @@ export class Pieces {
 }
 
 const sumOf = (sizes: readonly number[]): number => sizes.reduce((sum, size) => sum + size, 0)
-
-/** Before the first word of where it stands. */
-export const NOTHING: Progress = {
-  bytesReceived: 0,
-  bytesUploaded: 0,
-  bytesResent: 0,
-  bytesBuffered: 0,
-  partsFilled: 0,
-  partsRegistered: 0,
-  partsUploaded: 0,
-  partsInFlight: 0,
-  retries: 0,
-  bytesSpooled: 0,
-  bytesDurable: 0,
-}

@@ -2,6 +2,7 @@
  * One take for V4: records it, and says what became of it.
  */
 import { existsSync } from 'node:fs'
+import { NO_PROGRESS } from '../../upload/progress.ts'
 import type { UploadedFile } from '../../v4/events.ts'
 import { type RecordToV4Result, recordToV4 } from '../../v4/record-to-v4.ts'
 import type { TakeEvent } from '../../v4/take-events.ts'
@@ -9,7 +10,7 @@ import type { Display } from '../display.ts'
 import { roomFor } from '../room.ts'
 import type { V4Settings } from '../settings.ts'
 import { TakeSource } from '../take-source.ts'
-import { NOTHING, Pieces } from './pieces.ts'
+import { Pieces } from './pieces.ts'
 import type { V4Target } from './target.ts'
 import { tell } from './telling.ts'
 
@@ -31,7 +32,7 @@ export class V4Recording {
   readonly #settings: V4Settings
   readonly #display: Display
   readonly #pieces = new Pieces()
-  #progress = NOTHING
+  #progress = NO_PROGRESS
   #hasBegun = false
   /** Of the recording. */
   #folder: string | undefined

@@ -4,6 +4,7 @@
  */
 import { statSync } from 'node:fs'
 import { FrameioV4Client } from '../../frameio/v4/client.ts'
+import { NO_PROGRESS } from '../../upload/progress.ts'
 import { type ResumedV4, resumeV4 } from '../../v4/resume-v4.ts'
 import { Display } from '../display.ts'
 import { causesOf } from '../failures.ts'
@@ -13,7 +14,6 @@ import type { V4ResumeSettings } from '../settings.ts'
 import { onSignals } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 import { Waiting } from '../waiting.ts'
-import { NOTHING } from './pieces.ts'
 import { connectV4 } from './target.ts'
 import { adviceFor, messageIn, resumeV4Line, tell } from './telling.ts'
 
@@ -68,7 +68,7 @@ const finish = async (
   const { resume: dir, upload } = settings
   const { concurrency } = upload
   let end: 'done' | 'failed' = 'done'
-  let progress = NOTHING
+  let progress = NO_PROGRESS
   display.show(
     () => progress,
     () => Number.POSITIVE_INFINITY,

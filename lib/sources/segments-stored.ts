@@ -1,30 +1,7 @@
 /**
- * What many uploads come to: one snapshot, and one error that says what is stored all the same.
+ * What is stored all the same where a segment fails: an error that says so.
  */
 import { RealtimeUploadError } from '../errors.ts'
-import type { Progress } from '../upload/events.ts'
-
-const NOTHING: Progress = {
-  bytesReceived: 0,
-  bytesUploaded: 0,
-  bytesResent: 0,
-  bytesBuffered: 0,
-  partsFilled: 0,
-  partsRegistered: 0,
-  partsUploaded: 0,
-  partsInFlight: 0,
-  retries: 0,
-  bytesSpooled: 0,
-  bytesDurable: 0,
-}
-
-const FIGURES = Object.keys(NOTHING) as (keyof Progress)[]
-
-/** Each figure of all of them together. */
-export const sumOf = (all: readonly Progress[]): Progress => {
-  const entries = FIGURES.map(key => [key, all.reduce((sum, one) => sum + one[key], 0)] as const)
-  return Object.fromEntries(entries) as Record<keyof Progress, number>
-}
 
 /** Segments that are named one by one. */
 const NAMED = 8
