@@ -7,7 +7,7 @@ import t from 'tap'
 import { uploadFile } from '../lib/index.ts'
 import { folderFor, sha256, shown, until } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
-import { fileFor, listenTo, onlyFile, putsOf, v4ClientFor, v4For } from './support/v4.ts'
+import { fileFor, listenTo, onlyFile, v4ClientFor, v4For } from './support/v4.ts'
 
 t.test('a file arrives as it is, whatever its size', async t => {
   const sandbox = await v4For(t)
@@ -203,9 +203,10 @@ t.test('progress never goes back, and says what is sent again', async t => {
     t.ok(one.partsUploaded >= before.partsUploaded)
     t.equal(one.bytesUploaded + one.bytesBuffered, 20_000)
   }
-  const stored = putsOf(sandbox).length * 1_000
-  t.match(progress.at(-1), { bytesUploaded: 20_000, bytesResent: stored - 20_000 })
-  t.ok(stored > 20_000)
+  // Not what S3 stored: a receipt that was on its way as the URLs expired was never read.
+  const receipts = of('part').length * 1_000
+  t.match(progress.at(-1), { bytesUploaded: 20_000, bytesResent: receipts - 20_000 })
+  t.ok(receipts > 20_000)
   t.ok(of('retry').some(({ stage, partNumbers }) => stage === 'put' && partNumbers[0] === 4))
 })
 
