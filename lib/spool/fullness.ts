@@ -1,6 +1,6 @@
 /**
  * A disk that takes no more, or not fast enough. What comes then skips it, stays in memory and goes up
- * from there; while the network stands still only the disk can make room, so it is asked again.
+ * from there; while what is in memory is not sent soon only the disk can make room, so it is asked again.
  *
  *     takes all ──► full, or slower than source and network ──► new parts skip it
  *         ▲                                                          │
@@ -15,8 +15,8 @@ export interface FullnessOptions {
   readonly filling: () => readonly SpoolPart[]
   /** Parts that are, with bytes in memory alone. */
   readonly inMemory: ReadonlySet<SpoolPart>
-  /** Does the network make progress? */
-  readonly isMoving: () => boolean
+  /** Is what is in memory sent soon? See `Spares`. */
+  readonly areSentSoon: () => boolean
   /** Is part 1 sent last? */
   readonly isHeadLate: () => boolean
   readonly onWarning: (code: 'SPOOL_FULL' | 'SPOOL_TOO_SLOW', cause: Error | undefined) => void
@@ -50,8 +50,8 @@ export class Fullness {
   skips(size: number): boolean {
     if (this.#isFull && performance.now() - this.#since < LOOK_AGAIN) return true
     this.#isFull = false
-    const { memoryLimit, isMoving, onWarning } = this.#options
-    if (!isMoving() || this.waiting <= Math.max(memoryLimit / 2, 2 * size)) return false
+    const { memoryLimit, areSentSoon, onWarning } = this.#options
+    if (!areSentSoon() || this.waiting <= Math.max(memoryLimit / 2, 2 * size)) return false
     if (!this.#isSlow) onWarning('SPOOL_TOO_SLOW', undefined)
     this.#isSlow = true
     return true
@@ -94,12 +94,12 @@ export class Fullness {
 
   /** There was no memory. */
   onNoMemory(): void {
-    if (this.#isFull || this.#options.isMoving()) this.#lookLater()
+    if (this.#isFull || this.#options.areSentSoon()) this.#lookLater()
     else this.offerAgain()
     this.#options.due()
   }
 
-  /** In an outage only the disk can make room: what skipped it is offered to it again. */
+  /** Where only the disk can make room, what skipped it is offered to it again. */
   offerAgain(): void {
     const { inMemory, filling } = this.#options
     for (const part of [...inMemory, ...filling()]) part.skips = false
@@ -110,13 +110,13 @@ export class Fullness {
     clearTimeout(this.#looking)
   }
 
-  /** Others may make room on the disk, and the network may stop: whoever is held does not ask again. */
+  /** Others may make room on the disk, and the network may slow down: whoever is held does not ask again. */
   #lookLater(): void {
-    const { isMoving, inMemory, due } = this.#options
+    const { areSentSoon, inMemory, due } = this.#options
     this.#looking ??= setTimeout(() => {
       this.#looking = undefined
       this.#isFull = false
-      if (!isMoving()) this.offerAgain()
+      if (!areSentSoon()) this.offerAgain()
       else if (inMemory.size > 0) {
         this.#offerHead()
         this.#lookLater()

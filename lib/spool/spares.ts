@@ -15,6 +15,8 @@ export class Spares {
   readonly #parts = new Set<SpoolPart>()
   /** Parts that are being sent from memory, which cannot be had back. */
   readonly #sending = new Set<SpoolPart>()
+  /** Parts that gave theirs away: they are sent from the disk, before those that came later. */
+  readonly #away = new Set<SpoolPart>()
   /** Does somebody wait for memory that could not be had? */
   #isShort = false
   #lastStored = Number.NEGATIVE_INFINITY
@@ -26,9 +28,13 @@ export class Spares {
     this.#filling = filling
   }
 
-  /** Does the network make progress? */
-  get isMoving(): boolean {
-    return performance.now() - this.#lastStored < PROGRESS
+  /**
+   * Is what is in memory sent soon? Not while the network stands still, and not while more than memory holds
+   * waits on the disk before it: a source that waited for that would be held by the network after all.
+   */
+  get areSentSoon(): boolean {
+    const isMoving = performance.now() - this.#lastStored < PROGRESS
+    return isMoving && sizeOf(this.#away) <= this.#memoryLimit
   }
 
   /** A part is durable. */
@@ -55,6 +61,7 @@ export class Spares {
     this.#lastStored = performance.now()
     this.#sending.delete(part)
     this.#parts.delete(part)
+    this.#away.delete(part)
   }
 
   /** Something became durable, or free: is that what somebody waits for? */
@@ -66,8 +73,8 @@ export class Spares {
   collect(): void {
     clearTimeout(this.#timer)
     this.#isShort = true
-    // While the network takes them, parts are sent from memory soon, and that is free then.
-    if (this.isMoving && sizeOf(this.#parts) <= this.#memoryLimit / 2) {
+    // Then that is free soon.
+    if (this.areSentSoon && sizeOf(this.#parts) <= this.#memoryLimit / 2) {
       // Whoever waits does not ask again: should the network stop now, only this can wake it.
       this.#timer = setTimeout(() => this.retry(), PROGRESS)
       return
@@ -76,7 +83,10 @@ export class Spares {
       this.#parts.delete(part)
       // Whoever gets it asks again where it is not enough, before `giveSpare` returns.
       this.#isShort = false
-      if (part.giveSpare()) return
+      if (part.giveSpare()) {
+        this.#away.add(part)
+        return
+      }
       this.#isShort = true
     }
   }

@@ -105,7 +105,7 @@ export class Spool implements PartOwner, UploadSpool {
       ...options,
       filling,
       inMemory: this.#inMemory,
-      isMoving: () => this.#spares.isMoving,
+      areSentSoon: () => this.#spares.areSentSoon,
       isHeadLate: () => this.#isHeadLate,
       due: () => this.#due(),
     })
