@@ -23,13 +23,32 @@ export const replaceDurably = async (path: string, text: string): Promise<void> 
   await syncFolder(dirname(path))
 }
 
-/** Windows refuses to open a folder for writing, and makes names durable by itself. */
+/** Makes the names in a folder durable. */
 export const syncFolder = async (path: string): Promise<void> => {
-  try {
-    const handle = await open(path, 'r')
-    await handle.sync().finally(() => handle.close())
-  } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
-    if (process.platform !== 'win32' || !['EPERM', 'EISDIR', 'EACCES'].includes(code)) throw error
+  const folder = await openFolder(path)
+  await folder.sync().finally(() => folder.close())
+}
+
+/** A folder whose names can be made durable later on, however many files are open then. */
+export interface OpenFolder {
+  sync(): Promise<void>
+  close(): Promise<void>
+}
+
+export const openFolder = async (path: string): Promise<OpenFolder> => {
+  const handle = await open(path, 'r').catch(unlessWindows)
+  return {
+    sync: async () => {
+      await handle?.sync().catch(unlessWindows)
+    },
+    close: async () => {
+      await handle?.close()
+    },
   }
+}
+
+/** Windows refuses to open a folder for writing, and makes names durable by itself. */
+const unlessWindows = (error: NodeJS.ErrnoException): undefined => {
+  const { code = '' } = error
+  if (process.platform !== 'win32' || !['EPERM', 'EISDIR', 'EACCES'].includes(code)) throw error
 }

@@ -57,6 +57,32 @@ t.test('a write that finds no room is taken back, and made again once there is s
   t.strictSame(causes, ['ENOSPC'], 'said once, however often it is tried')
 })
 
+t.test(
+  'with too many files open the source is held, where a piece begins and where it ends',
+  async t => {
+    const { disk, room, files, pieces, holds } = await start()
+    const error = Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' })
+    const held = async (count: number) => {
+      await until(() => holds.length === count)
+      room.freed(0)
+    }
+    disk.faults.push({ on: 'open', after: 0, times: 1, error })
+    const appended = files.append([bytes(10_000)])
+    await held(1)
+    await appended
+    // Its name is durable: what fails next is the folder alone.
+    await until(() => files.bytes.durable === 10_000)
+    disk.faults.push({ on: 'syncFolder', after: 0, times: 1, error })
+    const cut = files.cut()
+    await held(3)
+    await cut
+    t.match(pieces, [{ size: 10_000 }])
+    t.strictSame(holds, [true, false, true])
+    await files.append([bytes(10)])
+    t.strictSame(holds, [true, false, true, false])
+  },
+)
+
 t.test('a volume that says nothing of its room is an error of the spool’s', async t => {
   const { disk, files } = await start()
   disk.free = () => Promise.reject(new Error('EIO: input/output error'))

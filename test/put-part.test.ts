@@ -2,10 +2,12 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import t, { type Test } from 'tap'
 import { Agent, buildConnector } from 'undici'
-import type { RealtimeUploadError } from '../lib/errors.ts'
+import { RealtimeUploadError } from '../lib/errors.ts'
 import { Pulse, type Retry } from '../lib/net/retry.ts'
+import { readFrom } from '../lib/spool/read-back.ts'
 import { memoryPart } from '../lib/upload/part.ts'
 import { type PutOptions, putPart, type UploadUrl } from '../lib/upload/put-part.ts'
+import { LyingDisk } from './support/lying-disk.ts'
 import { QUICK, sandboxFor, shown } from './support/sandboxes.ts'
 import { clientFor, failureOf, SECRET, serve, serveRaw, within } from './support/servers.ts'
 
@@ -129,6 +131,72 @@ t.test('another try sends the same bytes', async t => {
     { attempts: 2 },
     { attempts: 3 },
   ])
+})
+
+/** A system that says no. */
+const says = (code: string) => Object.assign(new Error(`${code}: of the test`), { code })
+
+/** Tries as often as a test wants, however busy the machine is. */
+const PATIENT = { giveUpAfter: 600_000, minDelay: 1, maxDelay: 5 }
+
+t.test('a part whose file cannot be opened just now is read again, and again', async t => {
+  const { url, requests } = await serve(t, res => void res.writeHead(200).end())
+  const path = '/spool/asset/00003.part'
+  const data = randomBytes(1_000)
+  const context = (retries: RealtimeUploadError[], retry = PATIENT) => ({
+    retry,
+    signal: new AbortController().signal,
+    pulse: new Pulse(),
+    onRetry: ({ error }: Retry) => retries.push(error),
+  })
+  const partOn = (disk: LyingDisk) => ({
+    ...randomPart(1_000).part,
+    body: () => readFrom(disk, path, 0, 1_000),
+  })
+  for (const code of ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']) {
+    const disk = LyingDisk.of(new Map([[path, data]]))
+    disk.faults.push({ on: 'open', after: 0, times: 7, error: says(code) })
+    const retries: RealtimeUploadError[] = []
+    const { receipt } = put(t, url, { part: partOn(disk), context: context(retries) })
+    t.match(await receipt, { attempts: 8 }, code)
+    t.ok(requests.at(-1)?.body.equals(data), 'and S3 has it')
+    t.match(retries[0], { code: 'ERR_SPOOL_DAMAGED', path, offset: 0, cause: { code } })
+    t.match(retries[0]?.message, /cannot be read at byte 0: .* It is not damaged: /)
+  }
+  const short = LyingDisk.of(new Map([[path, data]]))
+  short.faults.push({ on: 'open', after: 0, times: Infinity, error: says('EMFILE') })
+  const given = put(t, url, { part: partOn(short), context: context([], QUICK) })
+  t.match(await failureOf(given.receipt), {
+    code: 'ERR_SPOOL_DAMAGED',
+    message: /EMFILE.*\(ulimit -n\)/,
+  })
+  const broken = LyingDisk.of(new Map([[path, data]]))
+  broken.faults.push({ on: 'open', after: 0, times: Infinity, error: says('EIO') })
+  const gone = put(t, url, { part: partOn(broken), context: context([]) })
+  t.match(await failureOf(gone.receipt), { code: 'ERR_SPOOL_DAMAGED', attempts: 3 })
+})
+
+t.test('a file that cannot be read for its MD5 is read again', async t => {
+  const { url, requests } = await serve(t, res => void res.writeHead(200).end())
+  let times = 0
+  const part = {
+    ...randomPart(1_000).part,
+    takeMd5: async () => {
+      if (++times < 6) throw new RealtimeUploadError('ERR_SOURCE_FAILED', 'ESTALE')
+      return 'c3VtIG9mIGl0IGFsbC4uLg=='
+    },
+  }
+  const { receipt } = put(t, url, {
+    part,
+    context: {
+      retry: PATIENT,
+      signal: new AbortController().signal,
+      pulse: new Pulse(),
+      onRetry: () => {},
+    },
+  })
+  t.match(await receipt, { attempts: 6 })
+  t.equal(requests[0]?.headers['content-md5'], 'c3VtIG9mIGl0IGFsbC4uLg==')
 })
 
 t.test('whatever cuts a PUT short, another try sends it whole', async t => {

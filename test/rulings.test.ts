@@ -1,11 +1,13 @@
 import t from 'tap'
-import type { ErrorCode } from '../lib/errors.ts'
+import { type ErrorCode, RealtimeUploadError } from '../lib/errors.ts'
 import {
   judgeApiAnswer,
   judgeAuthAnswer,
   judgeNetworkError,
   judgeStorageAnswer,
+  judgeUnreadable,
   neverSent,
+  RULINGS,
   type Verdict,
 } from '../lib/net/rulings.ts'
 
@@ -195,6 +197,26 @@ t.test('our own misuse is fatal', async t => {
     t.match(judgeNetworkError(error), { verdict: 'fatal', code: 'ERR_NETWORK' }, error.name)
   }
 })
+
+t.test(
+  'a disk that fails is given up soon, and one that a machine cannot read just now is not',
+  async t => {
+    const ruling = (code: ErrorCode, cause: string) =>
+      judgeUnreadable(
+        new RealtimeUploadError(code, '?', { cause: Object.assign(new Error(), { code: cause }) }),
+      )
+    for (const cause of ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EINTR']) {
+      t.equal(ruling('ERR_SPOOL_DAMAGED', cause), RULINGS.unreadableNow, cause)
+    }
+    for (const cause of ['EIO', 'ESTALE', 'ENOENT', 'EACCES', 'constructor', '']) {
+      t.equal(ruling('ERR_SPOOL_DAMAGED', cause), RULINGS.unreadable, cause)
+      t.equal(ruling('ERR_SOURCE_FAILED', cause), RULINGS.sourceUnreadable, cause)
+    }
+    const rotten = new RealtimeUploadError('ERR_SPOOL_DAMAGED', 'its bytes are others')
+    t.equal(judgeUnreadable(rotten), RULINGS.unreadable, 'without a cause')
+    t.notOk('atMost' in RULINGS.unreadableNow, 'that one lasts as long as the budget')
+  },
+)
 
 t.test('a request was never sent only where its connection never stood', async t => {
   for (const code of [...NEVER_CONNECTED, ...HANDSHAKE_FAILED]) t.ok(neverSent({ code }), code)

@@ -2,13 +2,17 @@
  * A disk that fails: whatever it does, the upload gets its bytes, and what was durable stays.
  */
 import t from 'tap'
+import { RealtimeUploadError } from '../lib/errors.ts'
 import type { Part } from '../lib/spool/home.ts'
+import { Overflow } from '../lib/spool/overflow.ts'
 import { Spool, type SpoolOptions } from '../lib/spool/spool.ts'
 import type { Unfinished } from '../lib/spool/unfinished.ts'
 import { BlockAccount, BlockPool } from '../lib/upload/blocks.ts'
 import { Splitter } from '../lib/upload/splitter.ts'
+import { keptIn } from '../lib/upload/spooling.ts'
+import { spoolWarning } from '../lib/upload/warnings.ts'
 import { LyingDisk } from './support/lying-disk.ts'
-import { bytes } from './support/sandboxes.ts'
+import { bytes, until } from './support/sandboxes.ts'
 import { within } from './support/servers.ts'
 import { openUnfinished } from './support/unfinished.ts'
 
@@ -95,6 +99,70 @@ t.test('a call that fails, whichever it is, loses nothing, and is said once', as
       t.ok(warnings.length <= 1 && warnings.every(code => code === 'SPOOL_FAILED'), `${warnings}`)
     }
   }
+})
+
+t.test(
+  'with too many files open the disk takes no more for a while, and does not fail',
+  async t => {
+    const data = bytes(9_500)
+    for (const code of ['EMFILE', 'ENFILE']) {
+      // The first two files are the reserve and the journal, without which there is no spool.
+      for (let nth = 2; nth < 10; nth++) {
+        const disk = new LyingDisk()
+        disk.faults.push({ on: 'open', times: 2, after: nth, error: error(code) })
+        const { whole, warnings, spool } = await takeOver(disk, data)
+        t.ok(whole.equals(data), `${code} ${nth}`)
+        t.ok(warnings.length > 0 && warnings.every(code => code === 'SPOOL_FULL'), `${warnings}`)
+        t.notOk(spool.hasFailed)
+      }
+    }
+  },
+)
+
+t.test(
+  'what could not be opened for a while is on the disk when the upload is given up',
+  async t => {
+    const data = bytes(9_500)
+    const disk = new LyingDisk()
+    disk.faults.push({ on: 'open', times: 1, after: 3, error: error('EMFILE') })
+    await takeOver(disk, data, { isOffline: true })
+    const files = LyingDisk.of(disk.files)
+    const found = await openUnfinished({ folder: '/spool/asset', disk: files, lock })
+    t.match(found?.whole, { bytes: 9_500, parts: 10 })
+  },
+)
+
+t.test('nor does one for what memory cannot hold', async t => {
+  const disk = new LyingDisk()
+  const memory = new BlockAccount(new BlockPool(2_048, 512))
+  const warnings: string[] = []
+  const spool = new Overflow({
+    ...{ folder: '/spool/asset', disk, lock, memory, memoryLimit: 2_048 },
+    ...{ maxBytes: Number.POSITIVE_INFINITY, keepFree: 0, syncEvery: 5 },
+    onWarning: code => warnings.push(code),
+    onWhole: () => {},
+  })
+  await spool.open({ assetId: 'asset', filetype: '', origin: '', partSize: 1_000, maxSize: 1e9 })
+  disk.faults.push({ on: 'open', times: 1, after: 1, error: error('EMFILE') })
+  for (let number = 1; ; number++) {
+    const part = spool.begin(1_000)
+    if (part.push(bytes(1_000), 0, 1_000) < 1_000) break
+    part.cut({ number, size: 1_000, final: false, fileSize: undefined, md5: undefined })
+  }
+  await until(() => warnings.length > 0)
+  await until(() => spool.bytesSpooled > 0)
+  t.strictSame(warnings, ['SPOOL_FULL'])
+  t.notOk(spool.hasFailed)
+  await spool.close()
+})
+
+t.test('what is said of it has what to do, and never that anything is damaged', async t => {
+  const cause = error('EMFILE')
+  t.match(spoolWarning('SPOOL_FULL', cause).message, /can open no more files .*\(ulimit -n\)/)
+  t.match(spoolWarning('SPOOL_FULL', error('ENOSPC')).message, /The disk of the spool is full \(EN/)
+  const unread = (cause: Error) => new RealtimeUploadError('ERR_SPOOL_DAMAGED', 'so', { cause })
+  t.match(keptIn('/spool/asset', unread(cause)).message, /resumeUploads goes on with it/)
+  t.equal(keptIn('/spool/asset', unread(error('EIO'))).message, 'so')
 })
 
 t.test('a sync that failed is not tried again on its file', async t => {

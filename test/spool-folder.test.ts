@@ -1,7 +1,7 @@
 /**
  * The folder of an upload, as others come and go beside it.
  */
-import { access, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
@@ -64,4 +64,16 @@ t.test('a folder that goes before it is locked is made again', async t => {
   t.strictSame(await readdir(folder), ['lock'])
   await locked.release()
   await locked.release()
+})
+
+t.test('to make the name of a file durable nothing has to be opened any more', async t => {
+  const { folder } = t.context
+  await realDisk.makeFolder(folder)
+  const file = await realDisk.open(join(folder, '00001.part'))
+  t.teardown(() => file.close())
+  await file.write([Buffer.from('footage')], 0)
+  // By its name nobody would find the folder now: as little as with too many files open.
+  await rename(folder, `${folder}.elsewhere`)
+  await file.sync()
+  t.equal(await realDisk.size(join(`${folder}.elsewhere`, '00001.part')), 7)
 })

@@ -38,7 +38,7 @@ const takeUnder = (args: readonly string[], inject: string, paths: readonly stri
   })
 
 t.test('the upload is whole, and what failed is said once', { skip: MISSING }, async t => {
-  const rows: [string, string][] = [
+  const rows: [inject: string, code: string, ...only: string[]][] = [
     ['fdatasync:error=EIO:when=9', 'SPOOL_FAILED'],
     ['fdatasync:error=EDQUOT:when=12+', 'SPOOL_FAILED'],
     ['pwrite64,pwritev:error=EIO:when=16', 'SPOOL_FAILED'],
@@ -46,14 +46,18 @@ t.test('the upload is whole, and what failed is said once', { skip: MISSING }, a
       'pwrite64,pwritev:error=ENOSPC:when=20..60',
       'SPOOL_FULL(,SPOOL_FULL)*(,SPOOL_FAILED)?|SPOOL_FAILED',
     ],
+    // What is opened last: a part, and the folder that makes its name durable.
+    ['openat:error=EMFILE:when=1', 'SPOOL_FULL', '/00003.part'],
+    ['openat:error=EMFILE:when=6', 'SPOOL_FULL', ''],
   ]
-  for (const [inject, code] of rows) {
+  for (const [inject, code, ...only] of rows) {
     const sandbox = await sandboxFor(t, {}, RECORDED)
     const asset = sandbox.createAsset({ name: 'a.mp4', filetype: 'video/mp4' })
     const dir = await mkdtemp(join(tmpdir(), 'strace-'))
     t.teardown(() => rm(dir, { recursive: true, force: true }))
     const args = ['record', sandbox.url, sandbox.token, dir, asset.id, String(SEED), String(LENGTH)]
-    const said = await takeUnder(args, inject)
+    const paths = only.map(name => join(dir, asset.id) + name)
+    const said = await takeUnder(args, inject, paths)
     t.match(said, /^finished$/m, said.slice(-500))
     const warnings = said.match(/^SPOOL_\w+$/gm) ?? []
     t.match(warnings.join(), new RegExp(`^(${code})$`), inject)

@@ -9,7 +9,7 @@ import { describeCause, type ErrorDetails, RealtimeUploadError } from '../errors
 import { requestBy } from './agents.ts'
 import { DEADLINE, withDeadline } from './deadline.ts'
 import { Failure } from './retry.ts'
-import { judgeNetworkError, RULINGS } from './rulings.ts'
+import { judgeNetworkError, judgeUnreadable, RULINGS } from './rulings.ts'
 import { unlessAborted } from './signals.ts'
 
 export const checkDispatcher = (option: string, value: unknown): Dispatcher =>
@@ -103,15 +103,7 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
       const failure = new Failure(RULINGS.timeout, message, details, { isExcused: !!onCut })
       throw cut.isFinal ? failure.asFatal() : failure
     }
-    if (bodyFault instanceof RealtimeUploadError) {
-      // Of a file that is followed and was cut: no other try betters that.
-      if (bodyFault.code === 'ERR_SOURCE_TRUNCATED') throw bodyFault
-      const { code, message, path, offset, cause } = bodyFault
-      const known = { ...details, path, offset, cause }
-      const isSource = code === 'ERR_SOURCE_FAILED'
-      const ruling = isSource ? RULINGS.sourceUnreadable : RULINGS.unreadable
-      throw new Failure(ruling, `${what}: ${message}`, known)
-    }
+    if (bodyFault instanceof RealtimeUploadError) throw notHad(bodyFault, what, details)
     const ruling = bodyFault === undefined ? judgeNetworkError(error) : RULINGS.misuse
     const why = ruling === RULINGS.misuse ? ', which another try would not better' : ''
     throw new Failure(ruling, `${what}: ${whose(error)}${describeCause(error)}${why}`, {
@@ -119,6 +111,15 @@ export const exchange = async (options: Exchange): Promise<Answer> => {
       cause: error,
     })
   }
+}
+
+/** What a request fails with whose bytes could not be had where they lie. */
+export const notHad = (error: RealtimeUploadError, what: string, details: ErrorDetails): Error => {
+  // Of a file that is followed and was cut: no other try betters that.
+  if (error.code === 'ERR_SOURCE_TRUNCATED') return error
+  const { message, path, offset, cause } = error
+  const known = { ...details, path, offset, cause }
+  return new Failure(judgeUnreadable(error), `${what}: ${message}`, known)
 }
 
 /** Of a login that a SOCKS proxy refuses undici does not say whose it is: people would look at the token. */

@@ -5,7 +5,8 @@
  * refusal in Frame.io's or S3's own words. Whatever else happens is somebody's trouble, which may
  * pass, and gets the budget of retries.
  */
-import type { ErrorCode } from '../errors.ts'
+import type { ErrorCode, RealtimeUploadError } from '../errors.ts'
+import { shortageIn } from './shortage.ts'
 
 /** What a fault calls for. */
 export type Verdict =
@@ -44,6 +45,8 @@ export const RULINGS = {
   misuse: fatal('ERR_NETWORK'),
   // Of the disk that a part is read from. An outage of the network excuses none of its errors.
   unreadable: { verdict: 'retry', code: 'ERR_SPOOL_DAMAGED', atMost: 2, inARow: true },
+  /** But the disk is as it was: see shortage.ts. */
+  unreadableNow: retry('ERR_SPOOL_DAMAGED'),
   // Of a file that somebody else writes, perhaps on a network drive: that may come back as a network may.
   sourceUnreadable: retry('ERR_SOURCE_FAILED'),
   // Of Frame.io.
@@ -153,6 +156,12 @@ export const judgeStorageAnswer = (status: number, code: string, message: string
   if (FINAL_STORAGE_CODES.has(code)) return RULINGS.storageRejected
   if (code === '' || status < 400) return RULINGS.notTheirs
   return STORAGE_CODES.get(code) ?? RULINGS.storageTrouble
+}
+
+/** The ruling on bytes that could not be had from a disk, or from a file that somebody else writes. */
+export const judgeUnreadable = (error: RealtimeUploadError): Ruling => {
+  if (error.code === 'ERR_SOURCE_FAILED') return RULINGS.sourceUnreadable
+  return shortageIn(error) === undefined ? RULINGS.unreadable : RULINGS.unreadableNow
 }
 
 /** Our own misuse, which no other try betters: of undici, of Node, of a test's own dispatcher. */

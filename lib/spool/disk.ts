@@ -15,7 +15,7 @@ import {
   unlink,
 } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { syncFolder } from '../durable-file.ts'
+import { type OpenFolder, openFolder, syncFolder } from '../durable-file.ts'
 
 export interface Disk {
   /** Makes a folder that nobody else can read, with its parents. The names of all that is new are durable. */
@@ -75,11 +75,20 @@ export const realDisk: Disk = {
   },
 
   async open(path) {
-    const made = await open(path, 'wx+', 0o600).catch(error => {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
-      throw error
-    })
-    return new RealFile(made ?? (await open(path, 'r+')), made ? dirname(path) : undefined)
+    // Before the file: a process that has too many open would find that out when the file has bytes, and in
+    // the middle of a sync, which nobody may repeat.
+    const folder = await openFolder(dirname(path))
+    let isNew = false
+    try {
+      const made = await open(path, 'wx+', 0o600).catch(error => {
+        if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined
+        throw error
+      })
+      isNew = made !== undefined
+      return new RealFile(made ?? (await open(path, 'r+')), isNew ? folder : undefined)
+    } finally {
+      if (!isNew) await folder.close()
+    }
   },
 
   async openToRead(path) {
@@ -116,9 +125,9 @@ export const realDisk: Disk = {
 class RealFile implements DiskFile {
   readonly #handle: FileHandle
   /** Where its name is not durable yet. */
-  #newIn: string | undefined
+  #newIn: OpenFolder | undefined
 
-  constructor(handle: FileHandle, newIn: string | undefined) {
+  constructor(handle: FileHandle, newIn: OpenFolder | undefined) {
     this.#handle = handle
     this.#newIn = newIn
   }
@@ -160,13 +169,17 @@ class RealFile implements DiskFile {
 
   async sync(): Promise<void> {
     await this.#handle.datasync()
-    if (this.#newIn === undefined) return
-    await syncFolder(this.#newIn)
+    const folder = this.#newIn
+    if (!folder) return
+    await folder.sync()
     this.#newIn = undefined
+    await folder.close()
   }
 
-  close(): Promise<void> {
-    return this.#handle.close()
+  async close(): Promise<void> {
+    const folder = this.#newIn
+    this.#newIn = undefined
+    await this.#handle.close().finally(() => folder?.close())
   }
 }
 

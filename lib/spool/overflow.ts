@@ -7,6 +7,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Lock } from '../lock.ts'
+import { isTooMany } from '../net/shortage.ts'
 import { type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, markOverflow, partFile, refuseUsed, removeFolder } from './folder.ts'
 import { LOOK_AGAIN } from './fullness.ts'
@@ -168,7 +169,7 @@ export class Overflow implements PartOwner, UploadSpool {
       await file?.close()
       file = undefined
       await disk.remove(part.path)
-      if (!isFull(error)) throw error
+      if (!isFull(error) && !isTooMany(error)) throw error
       return this.#full(error as Error)
     } finally {
       await file?.close()

@@ -4,6 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { RealtimeUploadError } from '../errors.ts'
+import { shortageIn } from '../net/shortage.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { damaged } from './recover.ts'
 
@@ -68,9 +69,12 @@ export async function* checked(
   }
 }
 
-const unreadable = (path: string, offset: number, cause: Error): RealtimeUploadError =>
-  new RealtimeUploadError(
+const unreadable = (path: string, offset: number, cause: Error): RealtimeUploadError => {
+  const shortage = shortageIn(cause)
+  const but = shortage === undefined ? '' : ` It is not damaged: ${shortage}.`
+  return new RealtimeUploadError(
     'ERR_SPOOL_DAMAGED',
-    `${path} cannot be read at byte ${offset}: ${cause.message}. Nothing was deleted.`,
+    `${path} cannot be read at byte ${offset}: ${cause.message}.${but} Nothing was deleted.`,
     { path, offset, cause },
   )
+}

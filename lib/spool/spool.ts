@@ -21,6 +21,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Lock } from '../lock.ts'
+import { isTooMany } from '../net/shortage.ts'
 import { type Disk, isFull } from './disk.ts'
 import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
 import { Fullness } from './fullness.ts'
@@ -348,7 +349,8 @@ export class Spool implements PartOwner, UploadSpool {
         part.file ??= await this.#disk.open(part.path)
         await part.file.write(chunks, at)
       } catch (error) {
-        if (!isFull(error)) throw error
+        // Where it could not even be opened it has no byte: the disk takes no more, for now.
+        if (!isFull(error) && (part.file || !isTooMany(error))) throw error
         await part.file?.cut(at)
         return this.#full(part, error as Error)
       } finally {

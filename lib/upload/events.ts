@@ -71,9 +71,10 @@ export interface UploadWarning {
    * `PARTS_OUTGROW_MEMORY`: the stream is so long that two parts no longer fit `memoryLimit`.
    * `NOT_STREAMABLE`: see `warnIfNotStreamable`.
    * `HEAD_NOT_MENDED`: `lateHead` is `finishWav`, and what comes is no WAV: part 1 goes up as it came.
-   * `SPOOL_FULL`: the disk takes no more. `SPOOL_TOO_SLOW`: the disk is slower than the source and the
-   * network. `SPOOL_FAILED`: the disk failed. What comes goes through memory alone, and would not
-   * outlive this process; with `SPOOL_FULL` and `SPOOL_TOO_SLOW` until the disk takes it again.
+   * `SPOOL_FULL`: the disk takes no more, or too many files are open. `SPOOL_TOO_SLOW`: the disk is
+   * slower than the source and the network. `SPOOL_FAILED`: the disk failed. What comes goes through
+   * memory alone, and would not outlive this process; with `SPOOL_FULL` and `SPOOL_TOO_SLOW` until the
+   * disk takes it again.
    * `SPOOL_NOT_KEPT`: what was to stay on the disk (`spool.keep`) is not whole.
    * `UPLOAD_FAILED`: the upload failed for good; the spool goes on until `end()`, which then fails.
    * Of a file that is followed: `SOURCE_REPLACED`: another file has its name now. `SOURCE_UNFINISHED`:

@@ -2,8 +2,8 @@
  * One part to one presigned URL: the only file that speaks to S3.
  */
 import type { Dispatcher } from 'undici'
-import { quote } from '../errors.ts'
-import { exchange } from '../net/http.ts'
+import { type ErrorDetails, quote, RealtimeUploadError } from '../errors.ts'
+import { exchange, notHad } from '../net/http.ts'
 import { Failure, type Hold, type RetryContext, readRetryAfter, withRetries } from '../net/retry.ts'
 import { judgeStorageAnswer, RULINGS, type Ruling } from '../net/rulings.ts'
 import type { Part } from '../spool/home.ts'
@@ -90,7 +90,7 @@ const putOnce = async (
 ): Promise<void> => {
   const details = { assetId, partNumber: part.number }
   const what = `Sending part ${part.number} of asset ${assetId} failed`
-  const md5 = part.md5 ?? (await part.takeMd5?.())
+  const md5 = part.md5 ?? (await md5Of(part, what, details))
   let handedOver = 0
   const watched = async function* () {
     for await (const slice of part.body()) {
@@ -128,6 +128,19 @@ const putOnce = async (
     { ...details, statusCode: status, storageCode: storageCode || undefined },
     { retryAfter: readRetryAfter(headers['retry-after']) },
   )
+}
+
+/** Bytes that cannot be read are no more a reason to give up here than where they are sent. */
+const md5Of = async (
+  part: Part,
+  what: string,
+  details: ErrorDetails,
+): Promise<string | undefined> => {
+  try {
+    return await part.takeMd5?.()
+  } catch (error) {
+    throw error instanceof RealtimeUploadError ? notHad(error, what, details) : error
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import { type ErrorCode, RealtimeUploadError } from '../errors.ts'
 import { apiOf } from '../frameio/client.ts'
 import type { ResolvedClientOptions } from '../frameio/options.ts'
 import { lock } from '../lock.ts'
+import { shortageIn } from '../net/shortage.ts'
 import { realDisk } from '../spool/disk.ts'
 import type { UploadSpool } from '../spool/home.ts'
 import type { Opening } from '../spool/journal.ts'
@@ -110,7 +111,8 @@ export const notedIn = (folder: string, error: Error): Error =>
 const HOPELESS: readonly ErrorCode[] = ['ERR_SPOOL_DAMAGED', 'ERR_SOURCE_TRUNCATED']
 
 const withNext = (error: Error, folder: string, next: string): Error => {
-  if (!(error instanceof RealtimeUploadError) || HOPELESS.includes(error.code)) return error
+  if (!(error instanceof RealtimeUploadError)) return error
+  if (HOPELESS.includes(error.code) && shortageIn(error) === undefined) return error
   const { code, message, cause, option, assetId, partNumber, statusCode, storageCode, attempts } =
     error
   const text = `${message}. ${next}`

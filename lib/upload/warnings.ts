@@ -1,6 +1,7 @@
 /**
  * What an upload warns of, in full sentences. Each is said once.
  */
+import { shortageIn } from '../net/shortage.ts'
 import type { KeptFile } from '../spool/home.ts'
 import type { SpoolWarning } from '../spool/spool.ts'
 import type { UploadWarning } from './events.ts'
@@ -27,10 +28,12 @@ const SPOOL: Record<SpoolWarning, string> = {
 
 export const spoolWarning = (code: SpoolWarning, cause: Error | undefined): UploadWarning => {
   const until = code === 'SPOOL_FAILED' ? 'from now on' : 'until it takes more'
-  const why = cause ? ` (${cause.message})` : ''
+  const shortage = shortageIn(cause)
+  const what = code === 'SPOOL_FULL' && shortage ? 'The spool can open no more files' : SPOOL[code]
+  const why = cause ? ` (${[cause.message, shortage].filter(Boolean).join(': ')})` : ''
   return {
     code,
-    message: `${SPOOL[code]}${why}: what comes goes through memory alone ${until}, and would not outlive this process`,
+    message: `${what}${why}: what comes goes through memory alone ${until}, and would not outlive this process`,
   }
 }
 

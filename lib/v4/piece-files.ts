@@ -14,6 +14,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { RealtimeUploadError } from '../errors.ts'
+import { isTooMany } from '../net/shortage.ts'
 import { type Disk, type DiskFile, isFull } from '../spool/disk.ts'
 import type { Journal } from '../spool/journal.ts'
 import { asSpoolError } from './record.ts'
@@ -95,7 +96,7 @@ export class PieceFiles {
   /** Waits while the disk is full. @throws {RealtimeUploadError} `ERR_SPOOL_DAMAGED`, `ERR_STREAM_TOO_LARGE` */
   async append(chunks: readonly Uint8Array[]): Promise<void> {
     for (const batch of batchesOf(chunks)) {
-      this.#current ??= await this.#asOurs(this.#begin())
+      this.#current ??= await this.#begin()
       await this.#write(this.#current, batch)
     }
   }
@@ -130,8 +131,8 @@ export class PieceFiles {
     const { name, file } = namesOf(n)
     const path = `${folder}/${file}`
     journal.add({ t: 'begin', n, name, file })
-    await journal.write()
-    const opened = await disk.open(partialOf(path))
+    await this.#asOurs(journal.write())
+    const opened = await this.#unlessTooMany(() => disk.open(partialOf(path)))
     return { n, name, file, path, disk: opened, at: 0, crc: 0, marked: 0, synced: 0 }
   }
 
@@ -176,7 +177,7 @@ export class PieceFiles {
     }
     const { n, name, file, path, at: size, crc } = piece
     await disk.rename(partialOf(path), path)
-    await disk.syncFolder(folder)
+    await this.#unlessTooMany(() => disk.syncFolder(folder))
     journal.add({ t: 'whole', n, size, crc })
     await journal.sync()
     this.#current = undefined
@@ -214,6 +215,19 @@ export class PieceFiles {
     const { n, at, crc } = piece
     this.#options.journal.add({ t: 'mark', n, at, crc })
     piece.marked = at
+  }
+
+  /** While too many files are open for one more the source is held, as where the disk is full. */
+  async #unlessTooMany<T>(open: () => Promise<T>): Promise<T> {
+    const { folder, room } = this.#options
+    for (;;) {
+      try {
+        return await open()
+      } catch (error) {
+        if (!isTooMany(error)) throw asSpoolError(folder, error)
+        await room.full(0, error as Error)
+      }
+    }
   }
 
   #asOurs<T>(call: Promise<T>): Promise<T> {
