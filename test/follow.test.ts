@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { GrownFile, unreadable } from '../lib/follow/grown-file.ts'
 import {
   type FollowOptions,
   type RealtimeUploadOptions,
@@ -240,6 +241,66 @@ t.test('with integrity each part is hashed as it is sent', async t => {
   await append(file, bytes(3_500))
   ending.abort()
   await following
+  t.equal(await hashOf(asset), sha256(await readFile(path)))
+})
+
+/** A network drive: from now on calls fail that are told to, by the byte they are about. */
+const stale = (t: Teardown, path: string, fails: (at: number | undefined) => boolean) => {
+  const { state, readInto } = GrownFile.prototype
+  t.teardown(() => Object.assign(GrownFile.prototype, { state, readInto }))
+  const error = Object.assign(new Error('ESTALE: of the test'), { code: 'ESTALE' })
+  GrownFile.prototype.state = function () {
+    return fails(undefined) ? Promise.reject(unreadable(path, error)) : state.call(this)
+  }
+  GrownFile.prototype.readInto = function (buffer, at) {
+    return fails(at) ? Promise.reject(unreadable(path, error)) : readInto.call(this, buffer, at)
+  }
+}
+
+t.test('a drive that hiccups as the file ends costs nothing but time', async t => {
+  const retry = { giveUpAfter: Infinity, minDelay: 1, maxDelay: 5 }
+  const { upload, asset, path, file, ending, follow, numbers, seen } = await setUp(t, { retry })
+  const following = uploadFrom({ file: path, follow: { ...follow, verify: 'all' } }, upload)
+  await append(file, bytes(5_500))
+  await until(() => numbers().length === 4)
+  await file.write(Buffer.from('index'), 0, 5, 2_300)
+  const calls = new Map<number | undefined, number>()
+  stale(t, path, at => {
+    const times = (calls.get(at) ?? 0) + 1
+    calls.set(at, times)
+    return times <= 2
+  })
+  ending.abort()
+  t.match(await following, { bytes: 5_500, parts: 6, source: { ok: true, reason: 'told' } })
+  t.equal(await hashOf(asset), sha256(await readFile(path)))
+  const reads = seen.retry.filter(({ stage }) => stage === 'read')
+  t.match(reads[0], { partNumbers: [], error: { code: 'ERR_SOURCE_FAILED', path } })
+  const compared = new Set(reads.flatMap(({ partNumbers }) => partNumbers))
+  t.strictSame([...compared].sort(), [2, 3, 4, 5], 'each as it was compared')
+})
+
+t.test('a drive that stays away as the file ends is given up, and the journal stays', async t => {
+  const setting = await setUp(t)
+  const { sandbox, path, file, follow, ending } = setting
+  const spool = { dir: join(path, '../spool'), keepFree: 0, syncEvery: 10 }
+  const { asset, upload, seen } = smallUpload(sandbox, { spool })
+  const following = uploadFrom({ file: path, follow }, upload)
+  await append(file, bytes(4_500))
+  await until(() => seen.part.length === 3)
+  let isAway = true
+  stale(t, path, () => isAway)
+  ending.abort()
+  const error = await following.then(
+    () => undefined,
+    (error: Error) => error,
+  )
+  t.match(error, { code: 'ERR_SOURCE_FAILED', message: /ESTALE/ })
+  t.ok(seen.retry.length >= 2, 'it was asked again')
+  isAway = false
+  const client = clientFor(t, sandbox)
+  const all: Resumed[] = []
+  for await (const one of resumeUploads({ dir: spool.dir, client, follow })) all.push(one)
+  t.strictSame(all, [{ assetId: asset.id, bytes: 4_500, parts: 5 }])
   t.equal(await hashOf(asset), sha256(await readFile(path)))
 })
 

@@ -4,6 +4,7 @@
 import { appendFile, open, readdir, rename, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { GrownFile, unreadable } from '../lib/follow/grown-file.ts'
 import { uploadFile } from '../lib/index.ts'
 import { folderFor, sha256, shown, until } from './support/sandboxes.ts'
 import { failureOf, within } from './support/servers.ts'
@@ -156,6 +157,30 @@ t.test('a file that is changed while it is sent leaves nothing at Frame.io', asy
       t.strictSame(await readdir(spool.dir), [])
     }
   }
+})
+
+t.test('a drive that hiccups as the file is looked at costs nothing but time', async t => {
+  const sandbox = await v4For(t)
+  const retry = { giveUpAfter: Infinity, minDelay: 1, maxDelay: 5 }
+  const client = v4ClientFor(t, sandbox, { retry })
+  const { path, data } = await fileFor(t, 3_500)
+  const { state } = GrownFile.prototype
+  t.teardown(() => Object.assign(GrownFile.prototype, { state }))
+  let calls = 0
+  GrownFile.prototype.state = function () {
+    // Not the first, with which the upload begins.
+    const fails = ++calls > 1 && calls < 5
+    return fails ? Promise.reject(unreadable(path, new Error('ESTALE'))) : state.call(this)
+  }
+  const { told, of } = listenTo()
+  await uploadFile({ client, folderId: sandbox.v4.folderId, file: path, ...told })
+  const file = onlyFile(sandbox)
+  await file.whenUploaded()
+  t.equal(file.sha256, sha256(data))
+  t.match(
+    of('retry'),
+    [1, 2, 3].map(() => ({ stage: 'read', error: { code: 'ERR_SOURCE_FAILED' } })),
+  )
 })
 
 t.test('a file that is renamed or removed meanwhile is what it was', async t => {

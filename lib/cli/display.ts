@@ -3,7 +3,7 @@
  * then elsewhere, or one JSON object a line.
  */
 import { stripVTControlCharacters, styleText } from 'node:util'
-import type { EventMap, Progress } from '../upload/events.ts'
+import type { EventMap, Progress, RetryInfo } from '../upload/events.ts'
 import { describeChanged, describeRetry, describeState } from './describe.ts'
 import { warningOf } from './failures.ts'
 import { Outlet, type Standard } from './outlet.ts'
@@ -19,6 +19,13 @@ const HELD_FOR = 1_000
 
 /** How long what was said may take to get through at the end, in ms. */
 const LAST_WAIT = 1_000
+
+/** What failed and is tried again. */
+const STAGES: Readonly<Record<RetryInfo['stage'], string>> = {
+  register: 'registration',
+  put: 'PUT',
+  read: 'reading',
+}
 
 /** To the first column, and away with the rest of the line. */
 const ERASE = '\r\u001b[K'
@@ -125,7 +132,7 @@ export class Display {
         ? this.say(event, text, details, tone)
         : this.say(event, `${file}: ${text}`, { file, ...details }, tone)
     upload.on('retry', ({ stage, partNumbers, attempt, delay, giveUpIn, error }) => {
-      const what = `${stage === 'put' ? 'PUT' : 'registration'} of part ${partNumbers.join(', ')}`
+      const what = [STAGES[stage], partNumbers.join(', ')].filter(Boolean).join(' of part ')
       const { code } = error
       say('retry', describeRetry(what, { delay, giveUpIn, error }), {
         stage,

@@ -28,6 +28,7 @@ import type { ResolvedFollowOptions, Verify } from './options.ts'
 import type { Reason } from './over.ts'
 import { Parts, type StoredParts } from './parts.ts'
 import { truncated } from './range-part.ts'
+import { untilInReach } from './reach.ts'
 import { type SeenBefore, Watch } from './watch.ts'
 
 /** Looks between two at its name. */
@@ -154,7 +155,7 @@ export class Follower implements Bringer {
   /** What S3 has is what stands in the file, unless somebody said when it was over, and writes on. */
   async confirm(): Promise<void> {
     if (this.#total !== undefined || !this.#last) return
-    const now = await this.#file.state()
+    const now = await this.#state()
     if (isSame(this.#last, now)) return
     if (this.#last.size !== now.size || !(await this.#parts.areTrue()))
       throw changed(this.#file.path)
@@ -172,7 +173,10 @@ export class Follower implements Bringer {
     const { headroom, ended } = this.#follow
     const watch = await Watch.of(this.#file, this.#follow, this.#seen)
     for (let count = 0; ; count++) {
-      const seen = await watch.look()
+      const seen = await watch.look().catch(error => {
+        if (!ended?.aborted) throw error
+        return this.#inReach(() => watch.look())
+      })
       if (seen) {
         const { state, written, reason, isUnfinished, isMadeLarge } = seen
         const { size } = state
@@ -219,7 +223,7 @@ export class Follower implements Bringer {
   async #settle(): Promise<number> {
     const verify = await this.#verify()
     for (let round = 1; ; round++) {
-      const before = await this.#file.state()
+      const before = await this.#state()
       const total = this.#total ?? before.size
       this.#refuseTooLarge(total)
       if (total < this.#parts.sent || before.size < total) {
@@ -227,7 +231,7 @@ export class Follower implements Bringer {
       }
       this.#bytes = Math.max(this.#bytes, total)
       await this.#parts.settle(total, verify)
-      const after = await this.#file.state()
+      const after = await this.#state()
       if (this.#total === undefined) this.#last = after
       else if (after.size === total) this.#last ??= after
       if (this.#total !== undefined || isSame(before, after)) return total
@@ -238,7 +242,8 @@ export class Follower implements Bringer {
   async #verify(): Promise<Verify> {
     const verify = this.#follow?.verify ?? 'auto'
     if (verify !== 'auto') return verify
-    return containerOf(await this.#file.read(0, MAGIC))?.isHeadOnly ? 'auto' : 'all'
+    const head = await this.#inReach(() => this.#file.read(0, MAGIC))
+    return containerOf(head)?.isHeadOnly ? 'auto' : 'all'
   }
 
   #refuseTooLarge(size: number): void {
@@ -246,6 +251,15 @@ export class Follower implements Bringer {
     if (size <= maxSize) return
     const message = `The file must have at most maxSize (${maxSize}) bytes; received ${size} so far`
     throw new RealtimeUploadError('ERR_STREAM_TOO_LARGE', message, { option: 'maxSize', assetId })
+  }
+
+  /** At its end, where the growing file is looked at for the last times. */
+  #state(): Promise<FileState> {
+    return this.#inReach(() => this.#file.state())
+  }
+
+  #inReach<T>(read: () => Promise<T>): Promise<T> {
+    return untilInReach(read, this.#inside.transfer.reading([], this.#closing.signal))
   }
 
   #unlessClosed<T>(promise: Promise<T>): Promise<T> {

@@ -8,6 +8,7 @@ import type { PartPlan } from '../upload/part-plan.ts'
 import type { GrownFile } from './grown-file.ts'
 import type { Verify } from './options.ts'
 import { hasSameEdges, type Range, rangePart, type Sum, sumOf } from './range-part.ts'
+import { untilInReach } from './reach.ts'
 
 /** Parts that S3 has, of an upload that was cut off, by number. */
 export type StoredParts = ReadonlyMap<number, StoredRange>
@@ -154,8 +155,9 @@ export class Parts {
   /** Did another process send this part, as it stands there now? */
   async #isThere(range: Range): Promise<boolean> {
     const known = this.#knownOf(range)
-    if (!known || (await this.#options.file.state()).size < range.start + range.size) return false
-    return this.#isSame(known, true)
+    if (!known) return false
+    const { size } = await this.#inReach(range, () => this.#options.file.state())
+    return size >= range.start + range.size && this.#isSame(known, true)
   }
 
   #send(range: Range, kind: Kind = {}): Sent {
@@ -195,8 +197,15 @@ export class Parts {
     const { file } = this.#options
     const { sum } = part
     const bytes = { ...part, file }
-    if (!isWhole && sum && 'first' in sum && !sum.hasZeros) return hasSameEdges(bytes, sum)
-    return (await sumOf(bytes)).crc === sum?.crc
+    return this.#inReach(part, async () => {
+      if (!isWhole && sum && 'first' in sum && !sum.hasZeros) return hasSameEdges(bytes, sum)
+      return (await sumOf(bytes)).crc === sum?.crc
+    })
+  }
+
+  #inReach<T>({ number }: Range, read: () => Promise<T>): Promise<T> {
+    const { inside, signal } = this.#options
+    return untilInReach(read, inside.transfer.reading([number], signal))
   }
 
   #unlessOver<T>(promise: Promise<T>): Promise<T> {

@@ -51,9 +51,9 @@ export interface StoredPart {
 
 /** Another try is about to be made. */
 export interface RetryInfo {
-  /** A call to Frame.io, or a PUT to S3. */
-  readonly stage: 'register' | 'put'
-  /** The parts concerned. */
+  /** A call to Frame.io, a PUT to S3, or a look at a file at its end. */
+  readonly stage: 'register' | 'put' | 'read'
+  /** The parts concerned; none where a file is looked at as a whole. */
   readonly partNumbers: readonly number[]
   /** The attempt that failed, counted from 1. */
   readonly attempt: number
@@ -103,7 +103,7 @@ export interface EventMap {
   progress: [progress: Progress]
   /** A part is stored. */
   part: [part: StoredPart]
-  /** A call or PUT failed and will be tried again. */
+  /** A call, a PUT or a look failed and will be tried again. */
   retry: [info: RetryInfo]
   /** Parts that were stored have other bytes now, and are sent once more. */
   changed: [changed: { readonly partNumbers: readonly number[] }]

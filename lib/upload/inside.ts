@@ -26,7 +26,7 @@ export interface Bringer {
 /** What stands inside an upload. */
 export interface Inside {
   readonly options: ResolvedUploadOptions
-  readonly transfer: Pick<Transfer, 'admit'>
+  readonly transfer: Pick<Transfer, 'admit' | 'reading'>
   /** Open once `opened` has resolved. */
   readonly spool: FileLog | undefined
   /** Resolves when the upload is ready to take parts; never where it fails before. */

@@ -6,6 +6,7 @@ import { setMaxListeners } from 'node:events'
 import type { CallContext } from '../frameio/api.ts'
 import { type RegisterOptions, registerParts } from '../frameio/client.ts'
 import type { ResolvedClientOptions } from '../frameio/options.ts'
+import type { RetryContext } from '../net/retry.ts'
 import { unlessAborted } from '../net/signals.ts'
 import type { Part } from '../spool/home.ts'
 import { BlockAccount } from './blocks.ts'
@@ -98,6 +99,16 @@ export class Transfer {
     if (!part.isResent) this.counts.partsFilled++
     const end = this.#send(part).finally(() => this.#parts.delete(end))
     this.#parts.add(end)
+  }
+
+  /** How the source is read again, beside PUTs, where that failed: counted and told as they are. */
+  reading(partNumbers: readonly number[], signal: AbortSignal): RetryContext {
+    return {
+      signal,
+      pulse: this.#sender.context.pulse,
+      retry: this.#shared.api.options.retry,
+      onRetry: retry => this.#retrying({ stage: 'read', partNumbers, ...retry }),
+    }
   }
 
   /** Resolves when every part that was admitted is stored. */

@@ -20,8 +20,8 @@ export interface UploadedFile {
 
 /** Another try is about to be made. */
 export interface FileRetry extends Retry {
-  /** A call to Frame.io, or a PUT to S3. */
-  readonly stage: 'create' | 'status' | 'delete' | 'put'
+  /** A call to Frame.io, a PUT to S3, or a look whether the file is as it was. */
+  readonly stage: 'create' | 'status' | 'delete' | 'put' | 'read'
   /** The parts concerned. */
   readonly partNumbers: readonly number[]
 }
@@ -42,7 +42,7 @@ export interface FileWarning {
 export type FileUploadEvent =
   /** A part is stored. */
   | ({ readonly type: 'part' } & StoredPart)
-  /** A call or PUT failed and will be tried again. */
+  /** A call, a PUT or a look failed and will be tried again. */
   | ({ readonly type: 'retry' } & FileRetry)
   /** Something that should be known. */
   | ({ readonly type: 'warning' } & FileWarning)

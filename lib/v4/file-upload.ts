@@ -13,8 +13,9 @@
  */
 import { setMaxListeners } from 'node:events'
 import { AbortError, type ErrorCode, RealtimeUploadError } from '../errors.ts'
+import { untilInReach } from '../follow/reach.ts'
 import { type FrameioV4Client, type V4Inside, v4Of } from '../frameio/v4/client.ts'
-import { Pulse } from '../net/retry.ts'
+import { Pulse, type Retry } from '../net/retry.ts'
 import { followSignal } from '../net/signals.ts'
 import { tell } from '../upload/diagnostics.ts'
 import { sharesOf } from '../upload/shared.ts'
@@ -159,6 +160,11 @@ export class FileUpload {
     }
     this.#teller.moved()
     if (isWhole) return
+    const retrying = (stage: 'put' | 'read', number: number, retry: Retry) => {
+      const info = { stage, partNumbers: [number], ...retry }
+      tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
+      this.#teller.retrying(stage, [number], retry)
+    }
     await sendSlices({
       ...{ creation, stored, file, counts, dispatcher },
       signal: this.#ending.signal,
@@ -169,17 +175,19 @@ export class FileUpload {
       isMd5Wanted: settings.integrity === 'md5',
       isReused: options.dispatcher === undefined,
       isPatient: () => this.#isPatient,
-      onRetry: ({ number }, retry) => {
-        const info = { stage: 'put', partNumbers: [number], ...retry } as const
-        tell('frameio-realtime-upload:retry', () => ({ assetId, ...info }))
-        this.#teller.retrying('put', [number], retry)
-      },
+      onRetry: ({ number }, retry) => retrying('put', number, retry),
       onStored: async ({ number, size }, { attempts }) => {
         await this.#record?.stored(creation.k, number)
         this.#teller.emit({ type: 'part', number, size, attempts })
         this.#teller.moved()
         // Holds 1, after the last part; and after any other it is better to learn of it than a terabyte later.
-        await file.confirm()
+        await untilInReach(() => file.confirm(), {
+          signal: this.#ending.signal,
+          pulse: new Pulse(),
+          retry: options.retry,
+          isPatient: () => this.#isPatient,
+          onRetry: retry => retrying('read', number, retry),
+        })
       },
     })
   }

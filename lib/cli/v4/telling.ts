@@ -38,6 +38,7 @@ const STAGES: Readonly<Record<FileRetry['stage'], string>> = {
   status: 'asking for its status',
   delete: 'its deletion',
   put: 'PUT',
+  read: 'reading the file',
 }
 
 const tellOfRetry = (event: TakeEvent & { readonly type: 'retry' }, display: Display): void => {
