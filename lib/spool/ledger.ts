@@ -2,8 +2,9 @@
  * What became of the files of a folder that is followed, so that none is uploaded twice: a file beside
  * the spools of its uploads.
  *
- *   followed.journal  a record a line, append only, in the form of any journal
- *   followed.lock     who works on it
+ *   followed.journal      a record a line, append only, in the form of any journal
+ *   followed.journal.new  the same, shorter, on its way into the place of that
+ *   followed.lock         who works on it
  *
  * What holds always:
  *   1. `creating` is durable before an asset is asked for, and `begun` before a byte of the file is
@@ -12,6 +13,9 @@
  *   2. `done` is durable before the journal of the upload goes: of a file that is `begun` and has no
  *      journal nothing was sent.
  *   3. A record counts for the API it was written with alone: what a sandbox had, nobody has.
+ *   4. What was done is remembered for as long as there is this file. But of the three records of each file
+ *      the last says all: where most of a long journal is of no more use, the rest alone is written anew as
+ *      it is opened. At any time either the old or the new one has the name, whole and durable.
  *
  * Nothing here may hold a token or a URL: `origin` is compared, and never used as an address.
  */
@@ -49,9 +53,17 @@ type Line =
 
 /** Of the format. A file of another is refused. */
 const VERSION = 1
+const OPENING: Line = { t: 'open', version: VERSION }
 
 const NAME = 'followed.journal'
+const FRESH = 'followed.journal.new'
 const LOCK = 'followed.lock'
+
+/** A journal of so many bytes is worth being written anew, where no more than one record in so many counts. */
+const LONG = 2 ** 20
+const ONE_IN = 2
+/** Lines that are written at once. */
+const AT_ONCE = 10_000
 
 /** What lies here beside the folders of uploads. */
 export const LEDGER_FILES: readonly string[] = [NAME, LOCK]
@@ -79,24 +91,22 @@ export class Ledger {
     await disk.makeFolder(dir)
     const lock = await take(`${dir}/${LOCK}`)
     try {
+      await disk.remove(`${dir}/${FRESH}`) // Of one that was killed.
+      const { entries, end } = await read(disk, path)
+      const counting = countingOf(entries)
+      const isWorth = end >= LONG && entries.length > ONE_IN * counting.length
+      const size = (isWorth && (await writeAnew(disk, dir, counting))) || end
       const file = await disk.open(path)
       try {
-        const size = await file.size()
-        const entries: Line[] = []
-        const bytes = size > 0 ? readFrom(disk, path, 0, size) : []
-        const { end, damagedAt } = await readLines<Line>(bytes, line => entries.push(line))
-        if (damagedAt !== undefined)
-          throw damaged(path, damagedAt, 'a line that was durable is not whole')
-        const [first] = entries
-        if (first && (first.t !== 'open' || first.version !== VERSION))
-          throw damaged(path, 0, 'it was written by a version of this library that knows more')
         // A tail that is torn was never relied upon.
-        if (end < size) await file.cut(end)
+        if (size < (await file.size())) await file.cut(size)
         await file.sync()
-        const journal = new Journal<Line>(file, end, async () => false)
-        if (!first) journal.add({ t: 'open', version: VERSION })
+        // Whoever was killed may have given it its name just now.
+        await disk.syncFolder(dir)
+        const journal = new Journal<Line>(file, size, async () => false)
+        if (entries.length === 0) journal.add(OPENING)
         await journal.sync()
-        return new Ledger({ path, origin, journal, lock, entries })
+        return new Ledger({ path, origin, journal, lock, entries: counting })
       } catch (error) {
         await file.close()
         throw error
@@ -155,6 +165,77 @@ export class Ledger {
   #index(record: FileRecord): void {
     this.#byPath.set(record.path, record)
     this.#byId.set(idOf(record), record)
+  }
+}
+
+/** What it holds, and how many bytes that is. Nothing is changed. */
+const read = async (disk: Disk, path: string) => {
+  const size = (await disk.size(path)) ?? 0
+  const entries: Line[] = []
+  const bytes = size > 0 ? readFrom(disk, path, 0, size) : []
+  // How much was durable before a line is a matter of the journal that it is written to.
+  const { end, damagedAt } = await readLines<Line & { d?: number }>(bytes, ({ d: _, ...line }) =>
+    entries.push(line as Line),
+  )
+  if (damagedAt !== undefined)
+    throw damaged(path, damagedAt, 'a line that was durable is not whole')
+  const [first] = entries
+  if (first && (first.t !== 'open' || first.version !== VERSION))
+    throw damaged(path, 0, 'it was written by a version of this library that knows more')
+  return { entries, end }
+}
+
+/** Of each API the last word on each path, and on each file: what `of` may still be asked for. In order. */
+const countingOf = (entries: readonly Line[]): Line[] => {
+  const last = new Map<string, number>()
+  for (const [index, line] of entries.entries()) {
+    if (line.t === 'open') continue
+    last.set(`${line.origin} ${idOf(line)}`, index)
+    last.set(`${line.origin} ${line.path}`, index)
+  }
+  const indices = [...new Set(last.values())].sort((one, other) => one - other)
+  return indices.map(index => entries[index] as Line)
+}
+
+/**
+ * Puts a journal of these records alone into the place of the one that is there.
+ *
+ * @returns its size in bytes; undefined where the disk did not take it, and the old one stays
+ */
+const writeAnew = async (
+  disk: Disk,
+  dir: string,
+  records: readonly Line[],
+): Promise<number | undefined> => {
+  const path = `${dir}/${FRESH}`
+  let size: number
+  try {
+    size = await writeAll(disk, path, records)
+  } catch {
+    // Long as it is the old one is right; and what is left of this goes at the next start.
+    await disk.remove(path).catch(() => {})
+    return undefined
+  }
+  await disk.rename(path, `${dir}/${NAME}`)
+  await disk.syncFolder(dir)
+  return size
+}
+
+const writeAll = async (disk: Disk, path: string, records: readonly Line[]): Promise<number> => {
+  const file = await disk.open(path)
+  try {
+    const journal = new Journal<Line>(file, 0, async () => false)
+    journal.add(OPENING)
+    for (const [index, record] of records.entries()) {
+      // The last line says that those before it were durable: so what rots of them is told from a torn tail.
+      if (index === records.length - 1) await journal.sync()
+      else if (index % AT_ONCE === 0) await journal.write()
+      journal.add(record)
+    }
+    await journal.sync()
+    return await file.size()
+  } finally {
+    await file.close()
   }
 }
 
