@@ -13,25 +13,24 @@
  *     all else at the next start, or when it has changed and is over again. But a token that is dead, or a
  *     folder of Frame.io's that is none, is no fault of a file's: it ends all, and is said once.
  *
- * See judge.ts for what is done with a file, folder-file.ts for how it is uploaded, and spool/ledger.ts
- * for what is remembered.
+ * See folder-queue.ts for what is to be uploaded, folder-file.ts for how one file is, and spool/ledger.ts for
+ * what is remembered. Here each gets its turn.
  */
 import { realpath } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
-import { AbortError, RealtimeUploadError } from '../errors.ts'
-import { findWriter } from '../follow/writers.ts'
+import { basename, join } from 'node:path'
+import { AbortError } from '../errors.ts'
 import { apiOf } from '../frameio/client.ts'
 import { lock } from '../lock.ts'
 import { followSignal } from '../net/signals.ts'
 import { realDisk } from '../spool/disk.ts'
-import { type FileFacts, type FileRecord, LEDGER_FILES, Ledger } from '../spool/ledger.ts'
+import { type FileFacts, LEDGER_FILES, Ledger } from '../spool/ledger.ts'
 import type { RealtimeUpload } from '../upload/realtime-upload.ts'
 import { type FileSettings, FolderFile, forget, type UploadedFile } from './folder-file.ts'
-import { FolderView, nothingAt, type Seen } from './folder-view.ts'
+import { type Candidate, FolderQueue } from './folder-queue.ts'
+import { FolderView } from './folder-view.ts'
 import type { ResumedUpload } from './go-on.ts'
-import { type Failure, judge, type Verdict } from './judge.ts'
-import { hasMediaType, matcher } from './media-files.ts'
-import { isForAll, isPassing } from './passing.ts'
+import { matcher } from './media-files.ts'
+import { isForAll } from './passing.ts'
 import { isRoom, Place } from './place.ts'
 
 export interface FolderOptions
@@ -86,8 +85,6 @@ export interface FolderSum {
 
 /** Between two looks at the folder, in ms. */
 const LOOK_EVERY = 1_000
-/** A file that nothing is to be done with is looked at once in so many looks. */
-const SELDOM = 30
 
 /**
  * Uploads what comes into a folder, until `follow.ended` aborts: then no file is begun any more, and
@@ -114,15 +111,6 @@ export const followFolder = async (options: FolderOptions): Promise<FolderSum> =
   }
 }
 
-/** A file that is to be uploaded. */
-interface Candidate extends Pick<Seen, 'file' | 'since' | 'born'> {
-  readonly name: string
-  /** The last word on it, where what was begun is to go on. */
-  readonly record: FileRecord | undefined
-  /** Another take was done under its name. */
-  readonly isAgain: boolean
-}
-
 interface Running {
   readonly file: FileFacts
   readonly place: Place
@@ -137,20 +125,15 @@ class FollowedFolder {
   readonly #stopping = new AbortController()
   /** Why it cannot go on. */
   #fault: Error | undefined
-  readonly #failures = new Map<string, Failure>()
-  /** Names that nothing is to be done with. */
-  readonly #settled = new Set<string>()
-  #queue: Candidate[] = []
+  readonly #queue: FolderQueue
   readonly #running = new Map<string, Running>()
   readonly #sum = { done: 0, unfinished: 0 }
   /** Is the spool in the folder itself? */
   #isSpool = false
-  /** May a file that was looked at last still become one that is to be uploaded? */
-  #isWaiting = false
   #wake: () => void = () => {}
 
   constructor(options: FolderOptions, ledger: Ledger) {
-    const { dir, match, follow, onEvent } = options
+    const { dir, match, follow, isOnce, onEvent } = options
     const isMeant = matcher(match)
     this.#options = options
     this.#ledger = ledger
@@ -160,6 +143,15 @@ class FollowedFolder {
       isMeant: name => isMeant(name) && !(this.#isSpool && LEDGER_FILES.includes(name)),
       onGone: error => onEvent({ t: 'gone', error }),
       onBack: () => onEvent({ t: 'back' }),
+    })
+    this.#queue = new FolderQueue({
+      view: this.#view,
+      ledger,
+      isOnce,
+      isEnding: () => this.#isEnding,
+      running: this.#running,
+      onMissing: (name, assetId) => onEvent({ t: 'missing', name, assetId }),
+      onFailed: (name, error) => this.#tellOfFailure(name, error),
     })
   }
 
@@ -172,9 +164,9 @@ class FollowedFolder {
     try {
       await this.#tidy()
       for (let count = 0; !this.#isEnding; count++) {
-        const isListed = await this.#look(count)
+        const isListed = await this.#queue.look(count)
         this.#fill()
-        const isIdle = this.#running.size === 0 && !this.#isWaiting
+        const isIdle = this.#running.size === 0 && !this.#queue.isWaiting
         if (isOnce && isListed && isIdle) break
         await this.#pause()
       }
@@ -185,7 +177,7 @@ class FollowedFolder {
     unfollow()
     unfollowEnd()
     if (this.#fault) throw this.#fault
-    return { ...this.#sum, failed: this.#failures.size }
+    return { ...this.#sum, failed: this.#queue.failures }
   }
 
   get #isEnding(): boolean {
@@ -216,79 +208,9 @@ class FollowedFolder {
     }
   }
 
-  /** @returns whether the folder is there */
-  async #look(count: number): Promise<boolean> {
-    const names = await this.#view.list()
-    if (!names) return false
-    const listed = new Set(names)
-    if (count === 0) this.#tellOfMissing(listed)
-    for (const name of this.#settled) if (!listed.has(name)) this.#settled.delete(name)
-    this.#isWaiting = false
-    const queue: Candidate[] = []
-    for (const [index, name] of names.entries()) {
-      if (this.#isEnding) break
-      const isSkipped = this.#settled.has(name) && index % SELDOM !== count % SELDOM
-      if (isSkipped || this.#running.has(name)) continue
-      const candidate = await this.#weigh(name)
-      if (candidate) queue.push(candidate)
-    }
-    this.#queue = queue.sort((a, b) => a.born - b.born || (a.name < b.name ? -1 : 1))
-    return true
-  }
-
-  #tellOfMissing(names: ReadonlySet<string>): void {
-    for (const { t, path, assetId, isLost } of this.#ledger.records) {
-      const name = basename(path)
-      const isUnfinished = (t === 'begun' || t === 'failed') && !isLost
-      if (!isUnfinished || assetId === undefined || dirname(path) !== this.#view.dir) continue
-      if (!names.has(name)) this.#options.onEvent({ t: 'missing', name, assetId })
-    }
-  }
-
-  /** Is anything to be done with a file? */
-  async #weigh(name: string): Promise<Candidate | undefined> {
-    const path = this.#view.pathOf(name)
-    const seen = await this.#view.look(name).catch((error: Error) => error)
-    if (seen instanceof Error) {
-      if (!this.#failures.has(name)) this.#failed(name, nothingAt(path), seen)
-      return undefined
-    }
-    if (!seen) this.#isWaiting = true
-    // `*` means files; but a folder that has the name of a film is a mistake.
-    else if (seen.isFolder && !hasMediaType(name)) this.#settled.add(name)
-    else return this.#judge(name, seen)
-    return undefined
-  }
-
-  async #judge(name: string, { file, since, born }: Seen): Promise<Candidate | undefined> {
-    const verdict = await this.#verdictOn(name, file, since)
-    if (verdict === 'done') this.#settled.add(name)
-    else this.#settled.delete(name)
-    if (verdict === 'wait') this.#isWaiting = true
-    if (verdict === 'empty') this.#failed(name, file, empty(file.path))
-    if (verdict === 'done' || verdict === 'wait' || verdict === 'empty') return undefined
-    const record = verdict === 'go on' ? this.#ledger.of(file) : undefined
-    return { name, file, since, born, record, isAgain: verdict === 'again' }
-  }
-
-  async #verdictOn(name: string, file: FileFacts, since: number): Promise<Verdict> {
-    // One that was renamed while it is uploaded.
-    const isThis = ([other, { file: it }]: [string, { readonly file: FileFacts }]) =>
-      other !== name && it.dev === file.dev && it.ino === file.ino
-    if ([...this.#running].some(isThis)) return 'wait'
-    const { isOnce } = this.#options
-    const now = performance.now()
-    const [record, failure] = [this.#ledger.of(file), this.#failures.get(name)]
-    const found = { file, record, failure, now, isOnce }
-    const verdict = judge({ ...found, isOver: false })
-    if (verdict !== 'wait' || now - since < this.#view.idle) return verdict
-    const isWritten = await findWriter({ dev: BigInt(file.dev), ino: BigInt(file.ino) })
-    return isWritten ? 'wait' : judge({ ...found, isOver: true })
-  }
-
   #fill(): void {
     while (isRoom([...this.#running.values()].map(it => it.place)) && !this.#isEnding) {
-      const next = this.#queue.shift()
+      const next = this.#queue.next()
       if (!next) return
       if (!this.#running.has(next.name)) this.#start(next)
     }
@@ -301,14 +223,14 @@ class FollowedFolder {
       .finally(() => {
         this.#running.delete(name)
         this.#fill()
-        if (this.#queue.length === 0) this.#wake()
+        if (this.#queue.isEmpty) this.#wake()
       })
     this.#running.set(name, { file, place, task })
   }
 
   async #upload(name: string, place: Place): Promise<void> {
     // Since it was put into the queue it may have been done, or changed.
-    const candidate = await this.#weigh(name)
+    const candidate = await this.#queue.weigh(name)
     if (!candidate) return
     const { file, record, since, isAgain } = candidate
     const { onEvent, ...settings } = this.#options
@@ -325,7 +247,7 @@ class FollowedFolder {
     })
     try {
       const uploaded = await one.upload()
-      this.#failures.delete(name)
+      this.#queue.done(name)
       this.#sum[uploaded.isUnfinished ? 'unfinished' : 'done']++
       onEvent({ t: 'done', name, path: file.path, ...uploaded })
     } catch (error) {
@@ -336,19 +258,17 @@ class FollowedFolder {
       if (isStopped) return
       if (isForAll(error, one.assetId)) throw error
       const now = await this.#view.look(name).catch(() => undefined)
-      this.#failed(name, now?.file ?? file, error as Error, { left, assetId: one.assetId })
+      this.#queue.failed(name, now?.file ?? file, error as Error)
+      this.#tellOfFailure(name, error as Error, { left, assetId: one.assetId })
     }
   }
 
-  #failed(
+  #tellOfFailure(
     name: string,
-    file: FileFacts,
     error: Error,
     more: { readonly left?: string | undefined; readonly assetId?: string | undefined } = {},
   ): void {
     const { left, assetId } = more
-    this.#failures.set(name, { file, isPassing: isPassing(error), at: performance.now() })
-    this.#settled.add(name)
     this.#options.onEvent({ t: 'failed', name, assetId, error, left })
   }
 
@@ -361,9 +281,4 @@ class FollowedFolder {
       }
     })
   }
-}
-
-const empty = (path: string): RealtimeUploadError => {
-  const text = `${path} is empty, and nobody writes to it: Frame.io cannot hold an empty file`
-  return new RealtimeUploadError('ERR_EMPTY_STREAM', text, { path })
 }
