@@ -93,6 +93,9 @@ const openLocked = async (path: string, what: string): Promise<FileHandle> => {
   }
 }
 
+/** What a machine says that is short of something in this moment. */
+const SHORT: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'])
+
 /** Undefined where there is no such program. */
 const flock = (handle: FileHandle): Promise<boolean | undefined> =>
   new Promise((resolve, reject) => {
@@ -100,7 +103,11 @@ const flock = (handle: FileHandle): Promise<boolean | undefined> =>
       stdio: ['ignore', 'ignore', 'ignore', handle.fd],
       env: { PATH: process.env.PATH },
     })
-    child.once('error', () => resolve(undefined))
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      // It may be there all the same, and others lock with it.
+      if (SHORT.has(error.code ?? '')) reject(error)
+      else resolve(undefined)
+    })
     child.once('exit', (code, signal) => {
       if (code === 0) resolve(true)
       else if (code === 1) resolve(false)

@@ -92,7 +92,7 @@ t.test('what is done with a file', async t => {
 
 t.test('what may pass by itself', async t => {
   const withCode = (code: string) => Object.assign(new Error(code), { code })
-  for (const code of ['ERR_NETWORK', 'ERR_UNAUTHORIZED', 'ESTALE', 'ENOSPC'])
+  for (const code of ['ERR_NETWORK', 'ERR_UNAUTHORIZED', 'ESTALE', 'ENOSPC', 'EMFILE', 'EINTR'])
     t.ok(isPassing(withCode(code)), code)
   for (const code of ['ERR_SOURCE_TRUNCATED', 'ERR_REQUEST_REJECTED', 'EACCES', 'ELOOP'])
     t.notOk(isPassing(withCode(code)), code)

@@ -5,12 +5,15 @@ import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open, stat, statfs } from 'node:fs/promises'
 import { RealtimeUploadError } from '../errors.ts'
 import { sleep } from '../net/retry.ts'
+import { shortageIn } from '../net/shortage.ts'
 import { bornAt } from './age.ts'
 import type { ResolvedFollowOptions } from './options.ts'
 import type { FileId } from './writers.ts'
 
 /** Between two looks whether it is there, in ms. */
 const LOOK_EVERY = 250
+/** How long a machine may be short of what it takes to open a file, in ms: so long graceful-fs waits. */
+const SHORT_FOR = 60_000
 
 /** What tells whether a file was changed. */
 export interface FileState {
@@ -63,8 +66,10 @@ export class GrownFile {
         return new GrownFile(path, handle, stats)
       } catch (error) {
         const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-        const isLate = ended?.aborted || performance.now() - start >= appear
-        if (!isMissing || isLate) throw unreadable(path, error)
+        const isShort = shortageIn(error) !== undefined
+        const most = isShort ? Math.max(appear, SHORT_FOR) : appear
+        const isLate = ended?.aborted || performance.now() - start >= most
+        if (!(isMissing || isShort) || isLate) throw unreadable(path, error)
         await sleep(LOOK_EVERY, signal)
       }
     }
@@ -142,6 +147,8 @@ const unfit = (path: string, what: string): Error =>
 /** A disk that fails, or a network drive that is gone: perhaps for a while. */
 export const unreadable = (path: string, error: unknown): RealtimeUploadError => {
   const { message } = error as Error
-  const text = `The source failed: ${message}`
+  const shortage = shortageIn(error)
+  const but = shortage === undefined ? '' : `. It is not damaged: ${shortage}`
+  const text = `The source failed: ${message}${but}`
   return new RealtimeUploadError('ERR_SOURCE_FAILED', text, { path, cause: error })
 }

@@ -1,9 +1,13 @@
 /**
  * Who has a file open for writing: on Linux, what `/proc` says of all processes that may be looked at.
  * Elsewhere, and of another user's process, nobody is ever seen.
+ *
+ * To look takes a file that is opened. Where too many are open nothing is known, which is not the same as that
+ * nobody is there: a recorder that pauses would count as gone.
  */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
+import { isTooMany } from '../net/shortage.ts'
 import type { WriterFacts } from './over.ts'
 
 /** A file, whatever its name is. */
@@ -25,7 +29,7 @@ const ACCESS_MODE = 0o3
 /** How long a look at one process after the other may keep the event loop, in ms. */
 const TURN = 5
 
-/** Somebody who has the file open for writing; undefined where nobody is seen. */
+/** Somebody who has the file open for writing; undefined where nobody is seen. @throws with too many files open */
 export const findWriter = async (file: FileId): Promise<Holder | undefined> => {
   let turn = performance.now()
   for (const pid of namesIn('/proc').filter(name => /^\d+$/.test(name))) {
@@ -38,7 +42,7 @@ export const findWriter = async (file: FileId): Promise<Holder | undefined> => {
   return undefined
 }
 
-/** Does a process have the file open for writing there? */
+/** Does a process have the file open for writing there? @throws with too many files open */
 export const isWriter = ({ pid, fd }: Holder, { dev, ino }: FileId): boolean => {
   try {
     if (NO_FILE.test(readlinkSync(`/proc/${pid}/fd/${fd}`))) return false
@@ -47,7 +51,8 @@ export const isWriter = ({ pid, fd }: Holder, { dev, ino }: FileId): boolean => 
     const [, flags = '0'] =
       /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8')) ?? []
     return (Number.parseInt(flags, 8) & ACCESS_MODE) !== 0
-  } catch {
+  } catch (error) {
+    if (isTooMany(error)) throw error
     return false // It is gone, or another user's.
   }
 }
@@ -55,7 +60,8 @@ export const isWriter = ({ pid, fd }: Holder, { dev, ino }: FileId): boolean => 
 const namesIn = (path: string): string[] => {
   try {
     return readdirSync(path)
-  } catch {
+  } catch (error) {
+    if (isTooMany(error)) throw error
     return [] // Gone meanwhile, another user's, or no Linux.
   }
 }
@@ -82,17 +88,23 @@ export class WriterWatch {
 
   /** @param now in ms */
   async look(now: number): Promise<WriterFacts> {
-    if (this.#holder && !isWriter(this.#holder, this.#file)) {
-      this.#holder = undefined
-      this.#nextSearch = 0 // Another may have it as well.
-    }
-    if (!this.#holder && now >= this.#nextSearch) await this.#search(now)
+    await this.#learn(now).catch(error => {
+      if (!isTooMany(error)) throw error // What was known stands.
+    })
     return {
       isThere: this.#holder !== undefined,
       since: this.#since,
       gone: this.#gone,
       returns: this.#returns,
     }
+  }
+
+  async #learn(now: number): Promise<void> {
+    if (this.#holder && !isWriter(this.#holder, this.#file)) {
+      this.#holder = undefined
+      this.#nextSearch = 0 // Another may have it as well.
+    }
+    if (!this.#holder && now >= this.#nextSearch) await this.#search(now)
   }
 
   async #search(now: number): Promise<void> {

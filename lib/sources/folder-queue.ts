@@ -7,6 +7,7 @@
 import { basename, dirname } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
 import { findWriter } from '../follow/writers.ts'
+import { isTooMany } from '../net/shortage.ts'
 import type { FileFacts, FileRecord, Ledger } from '../spool/ledger.ts'
 import { type FolderView, nothingAt, type Seen } from './folder-view.ts'
 import { type Failure, judge, type Verdict } from './judge.ts'
@@ -151,7 +152,11 @@ export class FolderQueue {
     const found = { file, record, failure, now, isOnce }
     const verdict = judge({ ...found, isOver: false })
     if (verdict !== 'wait' || now - since < view.idle) return verdict
-    const isWritten = await findWriter({ dev: BigInt(file.dev), ino: BigInt(file.ino) })
+    const id = { dev: BigInt(file.dev), ino: BigInt(file.ino) }
+    const isWritten = await findWriter(id).catch(error => {
+      if (!isTooMany(error)) throw error
+      return true // Nobody knows now.
+    })
     return isWritten ? 'wait' : judge({ ...found, isOver: true })
   }
 

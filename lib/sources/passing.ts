@@ -3,6 +3,7 @@
  * a disk gets room, and whoever changes a file comes to an end.
  */
 import type { RealtimeUploadError } from '../errors.ts'
+import { shortageIn } from '../net/shortage.ts'
 
 const CODES = new Set([
   ...['ERR_NETWORK', 'ERR_TIMEOUT', 'ERR_SERVER', 'ERR_RATE_LIMITED', 'ERR_UNAUTHORIZED'],
@@ -10,11 +11,13 @@ const CODES = new Set([
 ])
 const SYSTEM_CODES = new Set([
   ...['EIO', 'ESTALE', 'ENOENT', 'ENOTCONN', 'ENODEV', 'ENXIO', 'ETIMEDOUT', 'EHOSTDOWN'],
-  ...['EHOSTUNREACH', 'EMFILE', 'ENFILE', 'EBUSY', 'ENOSPC', 'EDQUOT'],
+  ...['EHOSTUNREACH', 'EBUSY', 'ENOSPC', 'EDQUOT'],
 ])
 
 export const isPassing = (error: Error): boolean =>
-  CODES.has(codeOf(error)) || SYSTEM_CODES.has(codeOf(error.cause ?? error))
+  CODES.has(codeOf(error)) ||
+  SYSTEM_CODES.has(codeOf(error.cause ?? error)) ||
+  shortageIn(error) !== undefined
 
 const codeOf = (error: unknown): string => (error as { code?: string } | undefined)?.code ?? ''
 
