@@ -168,12 +168,23 @@ t.test('unchecked, a token that is wrong costs nothing that was recorded', async
   const args = [...to, '--name', 'a.mp4', '--no-check']
   const { code, stderr } = await run(args, { env: wrong, input })
   t.equal(code, 1)
-  const { accountId } = sandbox.v4
-  const line = `frameio-upload --resume ${spool} --v4 ${accountId}`
-  t.match(stderr, `: ${line} goes on with it`)
+  t.match(stderr, `: frameio-upload --resume ${spool} --v4 ${sandbox.v4.accountId} --base-url `)
   t.equal((await run(['--resume', spool, ...again], { env })).code, 0)
   await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.sha256, sha256(input))
+})
+
+t.test('the line that finishes a take does so as it stands', async t => {
+  const { sandbox, env, to, spool } = await accountFor(t)
+  const { accountId, legacyToken } = sandbox.v4
+  const args = [...to, '--name', 'a.mp4', '--no-check', '--legacy-token']
+  const { stderr } = await run(args, { env, input: 'film' })
+  const [, line = ''] = /: frameio-upload (--resume \S.*) goes on with it/.exec(stderr) ?? []
+  t.equal(line, `--resume ${spool} --v4 ${accountId} --base-url ${sandbox.url} --legacy-token`)
+  const legacy = { ...env, FRAMEIO_TOKEN: legacyToken }
+  const next = await run([...args, '--json'], { env: legacy, input: 'next' })
+  t.match(next.stderr, `This finishes them: frameio-upload ${line}"`)
+  t.match(await run(line.split(' '), { env: legacy }), { code: 0, stdout: /^a\.mp4 {2}4 bytes/ })
 })
 
 t.test('a legacy token, and one that Adobe gives for a client', async t => {
@@ -262,7 +273,8 @@ t.test('a take whose command was killed is named, listed, and finished', async t
   t.match(JSON.parse(asJson.stdout), { name: 'a.mp4', bytes: 3 * MiB, files: 1, filesStored: 0 })
   const line = `frameio-upload --resume ${spool} --v4 `
   const withV2 = await run(['--resume', spool, ...again.slice(0, 2)], { env })
-  t.match(withV2.stderr, `holds 1 for V4 as well: ${line}ACCOUNT finishes them`)
+  const there = again.slice(0, 2).join(' ')
+  t.match(withV2.stderr, `holds 1 for V4 as well: ${line}ACCOUNT ${there} finishes them`)
   const next = await run([...to, '--name', 'b.mp4', '--spool', spool], { env, input: 'next' })
   t.match(
     next.stderr,

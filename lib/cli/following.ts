@@ -8,7 +8,6 @@ import type { SourceEnd } from '../sources/source-end.ts'
 import type { Display } from './display.ts'
 import type { FollowSettings } from './follow-settings.ts'
 import { watchProcess } from './process-watch.ts'
-import { resumeLine } from './shell-word.ts'
 import { showTime } from './units.ts'
 
 /** How long the file may take to appear, in ms. */
@@ -82,9 +81,9 @@ export class Following {
     this.#display.say('source-unfinished', [text, ...advice].join('\n  '), { reason }, 'bad')
   }
 
-  /** What goes on after a take that failed, in a sentence. @param dir of the spool */
-  resumable(dir: string): string {
+  /** What goes on after a take that failed, in a sentence. @param dir of the spool @param line that finishes it */
+  resumable(dir: string, line: string): string {
     const { file } = this.#settings
-    return `What went up is noted in ${dir}: ${resumeLine(dir)} goes on with it, as long as ${file} is there.`
+    return `What went up is noted in ${dir}: ${line} goes on with it, as long as ${file} is there.`
   }
 }

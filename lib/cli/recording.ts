@@ -63,11 +63,12 @@ export class Recording {
     const { result, progress } = this.#upload ?? {}
     if (!spool?.durable || result || !progress) return undefined
     const { following } = this.source
+    const line = resumeLine(spool.dir, this.#settings)
     if (following) {
-      return progress.bytesReceived > 0 ? following.resumable(spool.dir) : undefined
+      return progress.bytesReceived > 0 ? following.resumable(spool.dir, line) : undefined
     }
     if (progress.bytesDurable <= progress.bytesUploaded) return undefined
-    return `What came is kept in ${spool.dir}: ${resumeLine(spool.dir)} finishes it.`
+    return `What came is kept in ${spool.dir}: ${line} finishes it.`
   }
 
   async run(target: Target): Promise<Take> {

@@ -13,10 +13,10 @@ import { adviceOn, causesOf, messageOf } from './failures.ts'
 import { Output, type Patience } from './output.ts'
 import { Secrets } from './secrets.ts'
 import type { ResumeSettings } from './settings.ts'
+import { resumeLine } from './shell-word.ts'
 import { onSignals } from './signals.ts'
 import { showSize, showTime } from './units.ts'
 import { UsageError } from './usage.ts'
-import { resumeV4Line } from './v4/telling.ts'
 import * as v4 from './v4/unfinished.ts'
 import { Waiting } from './waiting.ts'
 
@@ -101,7 +101,7 @@ const finish = async (
   const cap = Math.max(concurrency ?? 0, DEFAULT_CAP)
   const client = new FrameioClient({ ...connection, retry, memoryLimit, concurrency: cap })
   let end: ResumeEnd = 'done'
-  await sayOfV4(dir, display)
+  await sayOfV4(settings, display)
   try {
     const onUpload = (upload: Parameters<Display['watch']>[0] & { assetId: string }) => {
       const { bytesReceived, bytesBuffered } = upload.progress
@@ -132,10 +132,14 @@ const finish = async (
 }
 
 /** Of the takes that others are for. */
-const sayOfV4 = async (dir: string, display: Display): Promise<void> => {
+const sayOfV4 = async (
+  { resume: dir, upload: { baseUrl } }: ResumeSettings,
+  display: Display,
+): Promise<void> => {
   const takes = await v4.unfinishedIn(dir)
   if (takes.length === 0) return
-  const text = `${dir} holds ${takes.length} for V4 as well: ${resumeV4Line(dir, 'ACCOUNT')} finishes them`
+  const line = resumeLine(dir, { upload: { baseUrl } }, 'ACCOUNT')
+  const text = `${dir} holds ${takes.length} for V4 as well: ${line} finishes them`
   display.say('v4', text, { folders: takes.map(({ folder }) => folder) })
 }
 

@@ -6,6 +6,37 @@
 export const shellWord = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 
-/** The command that finishes what lies in a spool. A folder's name may look like an option. */
-export const resumeLine = (dir: string): string =>
-  `frameio-upload --resume ${shellWord(dir.startsWith('-') ? `./${dir}` : dir)}`
+/** How Frame.io was reached, as it was given: who finishes a take gives it again. */
+export interface Reach {
+  readonly tokenFile?: string | undefined
+  readonly credentials?: string | undefined
+  readonly legacyToken?: boolean | undefined
+  readonly upload: {
+    readonly baseUrl?: string | URL | undefined
+    readonly device?: { readonly clientVersion?: string | undefined } | undefined
+  }
+}
+
+/** The command that finishes what lies in a spool. @param account of V4 */
+export const resumeLine = (
+  dir: string,
+  { tokenFile, credentials, legacyToken, upload: { baseUrl, device } }: Reach,
+  account?: string,
+): string => {
+  const given = Object.entries({
+    v4: account,
+    device: device?.clientVersion,
+    credentials: credentials && pathWord(credentials),
+    // Of a pipe (`<(…)`) nobody gets the same again.
+    'token-file': tokenFile && !/^\/(dev|proc)\//.test(tokenFile) ? pathWord(tokenFile) : undefined,
+    'base-url': baseUrl && String(baseUrl),
+  }).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag} ${shellWord(value)}`]))
+  return [
+    `frameio-upload --resume ${shellWord(pathWord(dir))}`,
+    ...given,
+    ...(legacyToken ? ['--legacy-token'] : []),
+  ].join(' ')
+}
+
+/** A file's name may look like an option. */
+const pathWord = (path: string): string => (path.startsWith('-') ? `./${path}` : path)

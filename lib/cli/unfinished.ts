@@ -16,14 +16,13 @@ import { UsageError } from './usage.ts'
 const NAMED = 3
 
 /** @throws {UsageError} where one of them is of the asset that is to be filled */
-export const nameUnfinished = async (
-  { asset, upload: { spool } }: Settings,
-  display: Display,
-): Promise<void> => {
+export const nameUnfinished = async (settings: Settings, display: Display): Promise<void> => {
+  const { asset, upload } = settings
+  const { spool } = upload
   if (!spool) return
   const { dir } = spool
   await checkSpool(dir)
-  const line = resumeLine(dir)
+  const line = resumeLine(dir, settings)
   const unfinished = (await listUploads(dir)).filter(
     ({ lockedBy, opening, error }) => lockedBy === undefined && (opening ?? error) !== undefined,
   )

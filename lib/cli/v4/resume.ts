@@ -11,11 +11,12 @@ import { causesOf } from '../failures.ts'
 import { Output, type Patience } from '../output.ts'
 import { Secrets } from '../secrets.ts'
 import type { V4ResumeSettings } from '../settings.ts'
+import { resumeLine } from '../shell-word.ts'
 import { onSignals } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 import { Waiting } from '../waiting.ts'
 import { connectV4 } from './target.ts'
-import { adviceFor, messageIn, resumeV4Line, tell } from './telling.ts'
+import { adviceFor, messageIn, tell } from './telling.ts'
 
 /** @throws {UsageError} */
 export const resumeForV4 = async (
@@ -100,13 +101,14 @@ const lineOf = ({ name, bytes, viewUrl }: Exclude<ResumedV4, { error: Error }>):
 
 const tellOf = (
   { folder, name, error }: Extract<ResumedV4, { error: Error }>,
-  { resume: dir, accountId, legacyToken, verbose }: V4ResumeSettings,
+  settings: V4ResumeSettings,
   display: Display,
 ): void => {
+  const { resume: dir, accountId, legacyToken, verbose } = settings
   const { option, code } = error as { option?: unknown; code?: unknown }
   const elsewhere = 'It stays here. --v4 and --base-url must be those of the take.'
   const advice = option === 'client' ? elsewhere : adviceFor(error, legacyToken)
-  const message = messageIn(error, resumeV4Line(dir, accountId))
+  const message = messageIn(error, resumeLine(dir, settings, accountId))
   const lines = [message, advice, ...(verbose ? causesOf(error) : [])]
   const text = lines.filter(line => line !== undefined).join('\n  ')
   display.say('error', `${name ?? folder}: ${text}`, { folder, name, code }, 'bad')

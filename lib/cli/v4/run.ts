@@ -10,12 +10,13 @@ import { Output } from '../output.ts'
 import { lastLines } from '../producer-stderr.ts'
 import { Secrets } from '../secrets.ts'
 import type { V4Settings } from '../settings.ts'
+import { resumeLine } from '../shell-word.ts'
 import { UsageError } from '../usage.ts'
 import { Waiting } from '../waiting.ts'
 import { checkV4 } from './check.ts'
 import { type V4File, V4Recording, type V4Take } from './recording.ts'
 import { openV4, spoolOf, type V4Target } from './target.ts'
-import { adviceFor, messageIn, resumeV4Line } from './telling.ts'
+import { adviceFor, messageIn } from './telling.ts'
 import { nameUnfinished } from './unfinished.ts'
 
 export type V4End = 'done' | 'failed' | 'usage' | 'producerFailed' | 'aborted'
@@ -39,7 +40,9 @@ export const recordForV4 = async (settings: V4Settings): Promise<V4End> => {
   let target: V4Target | undefined
   try {
     const accountId = settings.v4?.accountId
-    if (dir !== undefined && accountId !== undefined) await nameUnfinished(dir, accountId, display)
+    if (dir !== undefined && accountId !== undefined) {
+      await nameUnfinished(dir, resumeLine(dir, settings, accountId), display)
+    }
     target = await waiting.for(openV4(settings, secrets, waiting))
     if (await early.tookBack({})) return 'aborted'
     if (settings.follow) {
@@ -58,7 +61,7 @@ export const recordForV4 = async (settings: V4Settings): Promise<V4End> => {
     if (error instanceof UsageError) throw error
     display.stop()
     const ended = source.endProducer()
-    const line = lineOfTarget(target)
+    const line = lineOfTarget(target, settings)
     const { code, stderr }: Partial<RealtimeUploadError> =
       error instanceof RealtimeUploadError ? error : {}
     const message = messageIn(error, line)
@@ -82,8 +85,8 @@ export const recordForV4 = async (settings: V4Settings): Promise<V4End> => {
   }
 }
 
-const lineOfTarget = (target: V4Target | undefined): string | undefined =>
-  target?.accountId === undefined ? undefined : resumeV4Line(target.dir, target.accountId)
+const lineOfTarget = (target: V4Target | undefined, settings: V4Settings): string | undefined =>
+  target?.accountId === undefined ? undefined : resumeLine(target.dir, settings, target.accountId)
 
 const sayTotal = ({ files, bytes, secondsAfter }: V4Take, display: Display): void => {
   const what = files.length === 1 ? 'the file is' : `all ${files.length} files are`

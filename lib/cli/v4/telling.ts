@@ -7,7 +7,6 @@ import type { TakeEvent } from '../../v4/take-events.ts'
 import { describeRetry } from '../describe.ts'
 import type { Display } from '../display.ts'
 import { adviceOn, messageOf } from '../failures.ts'
-import { resumeLine } from '../shell-word.ts'
 import { showSize } from '../units.ts'
 
 /** @param isFollowed is it a file of somebody else's? */
@@ -52,14 +51,10 @@ const tellOfRetry = (event: TakeEvent & { readonly type: 'retry' }, display: Dis
 /** What the library calls the way on: here it is a line to be typed. */
 const WAY_ON = /\b(?:resumeV4|the same call)\b/g
 
-/** The line that finishes what lies in a spool. */
-export const resumeV4Line = (dir: string, accountId: string): string =>
-  `${resumeLine(dir)} --v4 ${accountId}`
-
 /** What an error says, with the line that goes on in place of a call; without either where there is none. */
 export const messageIn = (error: unknown, line: string | undefined): string => {
   const text = messageOf(error)
-  if (line !== undefined) return text.replace(WAY_ON, line)
+  if (line !== undefined) return text.replace(WAY_ON, () => line)
   return text.replace(/: (?:resumeV4|the same call)\b.*/s, '')
 }
 

@@ -6,7 +6,6 @@ import { waitingTakes } from '../../v4/waiting-takes.ts'
 import type { Display } from '../display.ts'
 import { messageOf } from '../failures.ts'
 import { showSize, showTime } from '../units.ts'
-import { resumeV4Line } from './telling.ts'
 
 export interface Unfinished {
   /** What it is called; that of its folder where that cannot be told. */
@@ -69,10 +68,10 @@ export const lineOf = (one: Unfinished): string => {
 /** Takes that are named one by one. */
 const NAMED = 3
 
-/** When a take begins: somebody should finish those before it. */
+/** When a take begins: somebody should finish those before it. @param line that does so */
 export const nameUnfinished = async (
   dir: string,
-  accountId: string,
+  line: string,
   display: Display,
 ): Promise<void> => {
   // What cannot be read is no reason to record nothing.
@@ -84,7 +83,6 @@ export const nameUnfinished = async (
     .map(({ name, bytes }) => `${name} (${showSize(bytes)})`)
     .join(', ')
   const more = unfinished.length > NAMED ? ` and ${unfinished.length - NAMED} more` : ''
-  const line = resumeV4Line(dir, accountId)
   const text = `${dir} holds takes that were cut off: ${named}${more}. This finishes them: ${line}`
   display.say('unfinished', text, { folders: unfinished.map(({ folder }) => folder) })
 }
