@@ -43,6 +43,7 @@ const put = (t: Test, url: string | UploadUrl, options: Partial<PutOptions> = {}
     part: randomPart(1_000).part,
     assetId: 'a1',
     filetype: 'video/mp4',
+    onMismatch: 'pass the filetype the asset was created with',
     dispatcher,
     url: typeof url === 'string' ? now(url) : url,
     renew: () => Promise.reject(new Error('no other URL was expected')),

@@ -344,6 +344,17 @@ t.test('an abort at any stage leaves nothing in flight, and nothing at Frame.io'
   }
 })
 
+t.test('of headers that are not those that were signed no option of its own is blamed', async t => {
+  const sandbox = await v4For(t)
+  const client = v4ClientFor(t, sandbox)
+  const { path } = await fileFor(t, 3_000)
+  const body = '<Error><Code>SignatureDoesNotMatch</Code></Error>'
+  sandbox.faults.add({ on: 'put', times: Infinity, do: { status: 403, body } })
+  const error = await failureOf(uploadFile({ client, folderId: sandbox.v4.folderId, file: path }))
+  t.match(error, { storageCode: 'SignatureDoesNotMatch', message: /; .*x-amz-acl.* a proxy/ })
+  t.notMatch(shown(error), 'filetype')
+})
+
 t.test('what cannot be deleted is named in the error', async t => {
   const sandbox = await v4For(t)
   const client = v4ClientFor(t, sandbox)

@@ -18,6 +18,8 @@ export interface PutOptions {
   readonly part: Part
   readonly assetId: string
   readonly filetype: string
+  /** What to do where S3 finds that `filetype` is not what the URL signs: it depends on who chose it. */
+  readonly onMismatch: string
   readonly dispatcher: Dispatcher
   /** The URL from the part's registration. */
   readonly url: UploadUrl
@@ -47,13 +49,11 @@ export interface Receipt {
 const READ_AT_MOST = 64 * 2 ** 10
 
 /** What to do about a refusal, by S3's code. */
-const ADVICE: ReadonlyMap<string, string> = new Map([
-  [
-    'SignatureDoesNotMatch',
-    'the URL signs content-type: pass the filetype the asset was created with',
-  ],
-  ['BadDigest', "the part's bytes changed on the way or in this machine's memory"],
-])
+const adviceOn = (storageCode: string, onMismatch: string): string | undefined => {
+  if (storageCode === 'SignatureDoesNotMatch') return onMismatch
+  if (storageCode !== 'BadDigest') return undefined
+  return "the part's bytes changed on the way or in this machine's memory"
+}
 
 /** Sends a part until S3 has it. @throws {RealtimeUploadError} when it cannot be sent */
 export const putPart = (options: PutOptions): Promise<Receipt> => {
@@ -84,10 +84,9 @@ export const putPart = (options: PutOptions): Promise<Receipt> => {
   return withRetries(attempt, context)
 }
 
-const putOnce = async (
-  url: string,
-  { part, assetId, filetype, dispatcher, allowed, onCut, context: { signal } }: PutOptions,
-): Promise<void> => {
+const putOnce = async (url: string, options: PutOptions): Promise<void> => {
+  const { part, assetId, filetype, dispatcher, allowed, onCut } = options
+  const { signal } = options.context
   const details = { assetId, partNumber: part.number }
   const what = `Sending part ${part.number} of asset ${assetId} failed`
   const md5 = part.md5 ?? (await md5Of(part, what, details))
@@ -121,7 +120,7 @@ const putOnce = async (
   const storageCode = readTag(text, 'Code')
   const message = readTag(text, 'Message')
   const said = quote([storageCode, message].filter(Boolean).join(': '))
-  const advice = ADVICE.get(storageCode)
+  const advice = adviceOn(storageCode, options.onMismatch)
   throw new Failure(
     judgeStorageAnswer(status, storageCode, message),
     `${what}: S3 answered ${status}${said && ` (${said})`}${advice ? `; ${advice}` : ''}`,

@@ -35,6 +35,8 @@ export const noCounts = (): Counts => ({
 export interface SenderOptions {
   readonly assetId: string
   readonly filetype: string
+  /** See `PutOptions`. */
+  readonly onMismatch: string
   readonly dispatcher: Dispatcher
   readonly retry: RetryOptions
   /** Lanes. */
@@ -91,7 +93,8 @@ export class Sender {
 
   /** @throws {RealtimeUploadError} when it cannot be sent; the signal's reason when it aborts */
   put(part: Part, { url, renew, onLane }: SendOptions): Promise<Receipt> {
-    const { assetId, filetype, dispatcher, retry, counts, isPatient, onRetry } = this.#options
+    const { assetId, filetype, onMismatch, dispatcher, retry, counts } = this.#options
+    const { isPatient, onRetry } = this.#options
     let wasInLane = false
     const start = async () => {
       const leave = await this.#lanes.enter()
@@ -109,6 +112,7 @@ export class Sender {
       url,
       assetId,
       filetype,
+      onMismatch,
       dispatcher,
       renew,
       start,

@@ -65,6 +65,7 @@ export class Transfer {
     this.#sender = new Sender({
       assetId: options.assetId,
       filetype: options.filetype,
+      onMismatch: 'the URL signs content-type: pass the filetype the asset was created with',
       dispatcher: api.dispatcher,
       retry: api.options.retry,
       concurrency,

@@ -13,8 +13,12 @@ import { type SliceOptions, slicePart } from './slice-part.ts'
 /** On their way at once, for each lane: one that waits for another try must leave no lane empty. */
 const PER_LANE = 2
 
+/** Nothing of it is the caller's choice. */
+const MISMATCH =
+  'the URL signs content-type and x-amz-acl, which were sent as Frame.io asks: does a proxy on the way change headers?'
+
 export interface SendSlices
-  extends Omit<SenderOptions, 'assetId' | 'filetype'>,
+  extends Omit<SenderOptions, 'assetId' | 'filetype' | 'onMismatch'>,
     Pick<SliceOptions, 'file' | 'isReused' | 'isMd5Wanted'> {
   readonly creation: Creation
   /** Numbers of those that S3 has already. */
@@ -39,6 +43,7 @@ export const sendSlices = async (options: SendSlices): Promise<void> => {
     signal,
     assetId: creation.fileId,
     filetype: creation.mediaType,
+    onMismatch: MISMATCH,
   })
   const since = sinceOf(creation)
   const left = creation.slices.filter(({ number }) => !stored.has(number)).values()
