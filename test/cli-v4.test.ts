@@ -147,6 +147,8 @@ t.test('a token or folder that is wrong is found before the program starts', asy
   const { accountId, legacyToken } = sandbox.v4
   const program = ['--name', 'a.mp4', '--', 'touch', join(dir, 'started')]
   const elsewhere = ['--base-url', sandbox.url, '--v4', `${accountId}/f-1`]
+  // What may pass is no reason to begin while there is time for another try.
+  sandbox.faults.add({ on: 'me', do: { reset: 'before' } })
   for (const [args, says, more] of [
     [to, /401.*\n.*FRAMEIO_TOKEN.* needs --legacy-token\.\n/, { FRAMEIO_TOKEN: 'no-such-token' }],
     [to, /401/, { FRAMEIO_TOKEN: legacyToken }],
@@ -159,6 +161,32 @@ t.test('a token or folder that is wrong is found before the program starts', asy
   }
   t.notOk(existsSync(join(dir, 'started')))
   t.notOk(existsSync(spool), 'no folder is made')
+})
+
+t.test('an outage is no reason not to film: what is recorded meanwhile goes up later', async t => {
+  for (const [on, fault, why] of [
+    ['api', { reset: 'before' }, /Asking whose token it is failed: /],
+    ['api', { hang: 'answer' }, /Asking whose token it is failed: no answer within [\d.]+ s/],
+    ['children', { status: 503 }, /Listing folder \S+ failed: Frame\.io answered 503/],
+  ] as const) {
+    const { sandbox, dir, env, to } = await accountFor(t)
+    sandbox.faults.add({ on, times: Infinity, do: fault })
+    const go = join(dir, 'go')
+    const program = shell(`echo film; while ! [ -e '${go}' ]; do sleep 0.05; done`)
+    const { ended, hears } = start([...to, '--name', 'a.mp4', ...program], { env })
+    await hears(/; the take begins all the same, unchecked, and is uploaded once Frame\.io answers/)
+    await hears(/records to /)
+    sandbox.faults.clear()
+    await writeFile(go, '')
+    const { code, stderr } = await ended
+    t.match(stderr, why)
+    t.equal(stderr.match(/begins all the same/g)?.length, 1)
+    t.equal(code, 0)
+    await sandbox.v4.files[0]?.whenUploaded()
+    t.equal(sandbox.v4.files[0]?.sha256, sha256(Buffer.from('film\n')))
+    // After a 5xx V4 wants 30 s of rest: nothing is recorded meanwhile, so no other try is waited for.
+    if (on === 'children') t.notMatch(stderr, 'it is tried for')
+  }
 })
 
 t.test('unchecked, a token that is wrong costs nothing that was recorded', async t => {

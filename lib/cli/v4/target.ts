@@ -7,11 +7,11 @@ import { DEFAULT_CAP } from '../../frameio/options.ts'
 import { FrameioV4Client } from '../../frameio/v4/client.ts'
 import { readProxies } from '../../net/proxies.ts'
 import { openProxyAgent } from '../../net/proxy-agent.ts'
-import { patience } from '../account.ts'
 import { startIn } from '../local.ts'
 import type { Secrets } from '../secrets.ts'
 import type { V4Settings } from '../settings.ts'
 import type { Waiting } from '../waiting.ts'
+import { askBefore } from './ask-before.ts'
 import { stateFolder } from './state-folder.ts'
 import { tokensForV4 } from './tokens.ts'
 
@@ -75,21 +75,11 @@ const openAccount = async (
   const { accountId = '', folderId = '' } = settings.v4 ?? {}
   const { connection, first, disconnect } = await connectV4(settings, secrets, waiting)
   if (settings.check) {
-    const asking = new FrameioV4Client({
-      ...connection,
-      accountId,
-      token: first,
-      ...patience(settings),
-      onRetry: waiting.onRetry,
-    })
-    try {
-      await check(asking, folderId)
-    } catch (error) {
+    const asking = { ...connection, accountId, token: first }
+    await askBefore(asking, folderId, waiting).catch(async error => {
       await disconnect()
       throw error
-    } finally {
-      await asking.close()
-    }
+    })
   }
   const client = new FrameioV4Client({ ...connection, accountId })
   return {
@@ -106,12 +96,6 @@ const openAccount = async (
       await disconnect()
     },
   }
-}
-
-/** Whose token it is, and whether there is such a folder: a page of it is all that is asked for. */
-const check = async (client: FrameioV4Client, folderId: string): Promise<void> => {
-  await client.whoAmI()
-  await client.listFolder(folderId).next()
 }
 
 const openLocal = async ({ spool, upload }: V4Settings, given: string): Promise<V4Target> => {
