@@ -1,8 +1,10 @@
 import {
   appendFile,
+  copyFile,
   mkdir,
   readdir,
   readFile,
+  rename,
   rm,
   rmdir,
   stat,
@@ -338,6 +340,49 @@ t.test('a piece that was edited is not uploaded as what was recorded', async t =
   await writeFile(path, pieces[2] as Buffer)
   t.equal((await resumed({ dir, client })).length, pieces.length)
   await isAllThere(t, sandbox)
+})
+
+t.test('nor is one that was edited while it waited for its turn, and nothing goes', async t => {
+  const third = pieces[2] as Buffer
+  const edited = Buffer.from(third)
+  edited[1_000] = (edited[1_000] as number) ^ 1
+  for (const damage of [
+    (path: string) => writeFile(path, edited),
+    (path: string) => truncate(path, 1_000),
+    (path: string) => rm(path),
+  ]) {
+    const { sandbox, record, dir, client, events, codes } = await start(t)
+    sandbox.faults.add({ on: 'api', times: Infinity, do: { reset: 'before' } })
+    const source = async function* () {
+      yield* slowly(film)
+      await until(() => events.filter(({ type }) => type === 'piece').length === pieces.length - 1)
+      const folder = await onlyTake(dir)
+      // A copy that took its place, of the same bytes, is what was recorded.
+      const second = join(folder, NAMES[1] as string)
+      await copyFile(second, `${second}.copy`)
+      await rename(`${second}.copy`, second)
+      await damage(join(folder, NAMES[2] as string))
+      sandbox.faults.clear()
+      await until(() => codes().length > 0)
+    }
+    const error = (await failureOf(record(source()))) as RealtimeUploadError
+    t.strictSame(codes(), ['UPLOAD_FAILED'])
+    await isAllThere(t, sandbox, WANTED.slice(0, 2))
+    const all = await resumed({ dir, client })
+    const [same] = all.flatMap(one => ('error' in one ? [one.error as RealtimeUploadError] : []))
+    t.match(error, { code: same?.code, message: same?.message, path: same?.path })
+    t.strictSame(
+      toldOf(all),
+      WANTED.map(([name, bytes], n) => [name, n === 2 ? error.code : bytes.length]),
+      'a resume says the same of it, and does all else',
+    )
+    await isAllThere(
+      t,
+      sandbox,
+      WANTED.filter((_, n) => n !== 2),
+    )
+    t.ok(await onlyTake(dir), 'nothing was deleted')
+  }
 })
 
 t.test('a resume that is aborted says so once', async t => {

@@ -17,6 +17,7 @@ import { untilInReach } from '../follow/reach.ts'
 import { type FrameioV4Client, type V4Inside, v4Of } from '../frameio/v4/client.ts'
 import { Pulse, type Retry } from '../net/retry.ts'
 import { followSignal } from '../net/signals.ts'
+import type { FileFacts } from '../spool/ledger.ts'
 import { tell } from '../upload/diagnostics.ts'
 import { sharesOf } from '../upload/shared.ts'
 import { bytesOf, type Creation, expiredForGood, UrlsExpired } from './creation.ts'
@@ -39,6 +40,8 @@ export interface FileUploadOptions {
   readonly openRecord: (() => Promise<Record>) | undefined
   /** Whether a file that is another than in the record is begun anew. Else that is an error. */
   readonly takesOther: boolean
+  /** Told of the file as it was opened, before anything is asked for: throws where it is not the one that is meant. */
+  readonly onOpen?: (facts: FileFacts) => Promise<void>
   /** Whether an outage is no failure now, however long it lasts. Default: it is one. */
   readonly isPatient?: () => boolean
   /** S3 has all of it; awaited before the record goes. */
@@ -107,6 +110,7 @@ export class FileUpload {
     if (this.#record) this.#record.onFailure = error => this.#notNoted(error)
     const file = await WholeFile.open(target.path, this.#ending.signal)
     try {
+      await this.#options.onOpen?.(file.facts)
       const done = await this.#send(file)
       await this.#options.onStored?.(done)
       // All is stored, whatever the disk says now: who goes on finds that out.

@@ -29,6 +29,8 @@ export interface Piece {
   readonly file: string
   readonly path: string
   readonly size: number
+  /** CRC-32 of its bytes. */
+  readonly crc: number
 }
 
 export interface PieceFilesOptions {
@@ -182,7 +184,7 @@ export class PieceFiles {
     await journal.sync()
     this.#current = undefined
     this.#bytes += size
-    onPiece({ n, name, file, path, size })
+    onPiece({ n, name, file, path, size, crc })
   }
 
   #syncSoon(): void {

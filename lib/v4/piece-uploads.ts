@@ -5,14 +5,18 @@
  *   1. A piece is uploaded once its name is durable, by a record of its own: what is stored of it is not sent twice.
  *   2. `stored` is durable before the record goes, and before the piece does: whoever goes on creates no second file.
  *   3. The first that is refused for good ends the uploads, and not the recording.
+ *   4. A piece that somebody has touched while it waited is read before it is uploaded: with other bytes than were
+ *      recorded it is refused, as by who resumes, and stays.
  */
 import type { FrameioV4Client } from '../frameio/v4/client.ts'
 import type { Disk } from '../spool/disk.ts'
 import type { Journal } from '../spool/journal.ts'
+import type { FileFacts } from '../spool/ledger.ts'
 import type { Progress } from '../upload/events.ts'
 import { NO_PROGRESS, sumOf } from '../upload/progress.ts'
 import type { UploadedFile } from './events.ts'
 import { FileUpload } from './file-upload.ts'
+import { confirmBytes, isUntouched, lookAt, lost } from './intact.ts'
 import type { ResolvedFileSettings } from './options.ts'
 import type { Piece } from './piece-files.ts'
 import { asSpoolError, Record } from './record.ts'
@@ -30,14 +34,21 @@ export interface PieceUploadOptions {
   readonly onEvent: (event: TakeEvent) => void
   /** Whether an outage is no failure now. */
   readonly isPatient: () => boolean
+  /** Told of the piece's file as it was opened: throws where it is not what was recorded. */
+  readonly onOpen?: (facts: FileFacts) => Promise<void>
 }
 
-/** @throws {RealtimeUploadError} as `uploadFile` does; an `AbortError` when the signal aborts */
+/**
+ * @throws {RealtimeUploadError} as `uploadFile` does; `ERR_SPOOL_DAMAGED` and `ERR_SPOOL_INCOMPLETE` where the piece is
+ *   not what was recorded; an `AbortError` when the signal aborts
+ */
 export const uploadPiece = async (
   piece: Piece,
-  { client, disk, journal, opening, settings, onEvent, isPatient }: PieceUploadOptions,
+  { client, disk, journal, opening, settings, onEvent, isPatient, onOpen }: PieceUploadOptions,
 ): Promise<UploadedFile> => {
-  const { n, name, path } = piece
+  const { n, name, path, size } = piece
+  const there = await disk.size(path).catch(error => Promise.reject(asSpoolError(path, error)))
+  if (there !== size) throw lost(path, size, there)
   const file = await new FileUpload({
     client,
     target: { folderId: opening.folderId, path, name },
@@ -45,6 +56,7 @@ export const uploadPiece = async (
     openRecord: () => Record.open(recordOf(path)),
     // Whoever copied a spool to another disk has other files of the same bytes.
     takesOther: true,
+    ...(onOpen && { onOpen }),
     isPatient,
     onStored: stored => noteStored(journal, path, n, stored),
     isToldByOthers: true,
@@ -66,7 +78,7 @@ const noteStored = async (
   })
 }
 
-export interface PieceUploadsOptions extends PieceUploadOptions {
+export interface PieceUploadsOptions extends Omit<PieceUploadOptions, 'onOpen'> {
   /** Of a piece the disk is rid, or it stays there for good. */
   readonly onFreed: (bytes: number) => void
   /** One was refused for good. */
@@ -74,9 +86,15 @@ export interface PieceUploadsOptions extends PieceUploadOptions {
   readonly onMove: () => void
 }
 
+/** A piece, and its file as it was when it was closed. */
+interface Waiting {
+  readonly piece: Piece
+  readonly closed: Promise<FileFacts | undefined>
+}
+
 export class PieceUploads {
   readonly #options: PieceUploadsOptions
-  readonly #waiting: Piece[] = []
+  readonly #waiting: Waiting[] = []
   readonly #stored: UploadedFile[] = []
   #running: Promise<void> | undefined
   #failure: Error | undefined
@@ -89,7 +107,7 @@ export class PieceUploads {
   }
 
   add(piece: Piece): void {
-    this.#waiting.push(piece)
+    this.#waiting.push({ piece, closed: lookAt(piece.path) })
     if (!this.#failure) this.#running ??= this.#run()
   }
 
@@ -120,8 +138,8 @@ export class PieceUploads {
 
   async #run(): Promise<void> {
     try {
-      for (let piece = this.#waiting.shift(); piece; piece = this.#waiting.shift()) {
-        await this.#upload(piece)
+      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+        await this.#upload(next)
       }
       this.#running = undefined
     } catch (error) {
@@ -131,8 +149,9 @@ export class PieceUploads {
     }
   }
 
-  async #upload(piece: Piece): Promise<void> {
-    const { settings, onFreed, onMove, onEvent } = this.#options
+  async #upload({ piece, closed }: Waiting): Promise<void> {
+    const { disk, settings, onFreed, onMove, onEvent } = this.#options
+    const { path, size: at, crc } = piece
     const onProgress = (progress: Progress) => {
       this.#present = progress
       onMove()
@@ -140,6 +159,10 @@ export class PieceUploads {
     const file = await uploadPiece(piece, {
       ...this.#options,
       settings: { ...settings, onProgress },
+      onOpen: async facts => {
+        if (isUntouched(await closed, facts)) return
+        await confirmBytes(disk, path, { at, crc }, settings.signal)
+      },
     })
     this.#past = sumOf([this.#past, this.#present])
     this.#present = NO_PROGRESS

@@ -52,7 +52,7 @@ export interface RecordToV4Result {
  *
  * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`; `ERR_SOURCE_FAILED` and `ERR_EMPTY_STREAM` as `uploadFrom`;
  *   `ERR_STREAM_TOO_LARGE` where a piece grows beyond `maxSize`, or the recording beyond a `spool.maxBytes` that no
- *   upload makes room below; `ERR_SPOOL_DAMAGED` where the disk fails; what `uploadFile` throws, at the end. An
+ *   upload makes room below; `ERR_SPOOL_DAMAGED` where the disk fails, or a piece was edited while it waited; what `uploadFile` throws, at the end. An
  *   aborted signal gives an `AbortError`
  */
 export const recordToV4 = async (

@@ -11,8 +11,6 @@
  * A piece that was cut off is not mended: players take an MP4 in fragments, or MPEG-TS, that ends in the middle of
  * one, and show all that is whole.
  */
-import { crc32 } from 'node:zlib'
-import { AbortError, RealtimeUploadError } from '../errors.ts'
 import type { Lock } from '../lock.ts'
 import { type Disk, realDisk } from '../spool/disk.ts'
 import { useReserve } from '../spool/folder.ts'
@@ -20,6 +18,7 @@ import { Journal, readLines } from '../spool/journal.ts'
 import { readFrom } from '../spool/read-back.ts'
 import { damaged } from '../spool/recover.ts'
 import type { UploadedFile } from './events.ts'
+import { confirmBytes, lost, OTHER_BYTES } from './intact.ts'
 import type { Piece } from './piece-files.ts'
 import { asSpoolError, removeRecord } from './record.ts'
 import { isFileOfPiece, partialOf, recordOf, removeTake, tornOf } from './take-folder.ts'
@@ -157,8 +156,8 @@ export class ReopenedTake {
     const found = ({ at: size, crc }: Mark): Recovered => ({
       t: 'whole',
       state,
-      piece: { n, name, file, path, size },
-      confirm: signal => this.#confirm(path, { at: size, crc }, signal),
+      piece: { n, name, file, path, size, crc },
+      confirm: signal => confirmBytes(this.#disk, path, { at: size, crc }, signal),
     })
     if (whole) {
       if (there === whole.at) return found(whole)
@@ -173,15 +172,6 @@ export class ReopenedTake {
     this.journal.add({ t: 'whole', n, size: end.at, crc: end.crc })
     await this.journal.sync()
     return found(end)
-  }
-
-  async #confirm(path: string, { at, crc }: Mark, signal: AbortSignal | undefined): Promise<void> {
-    let sum = 0
-    for await (const chunk of readFrom(this.#disk, path, 0, at)) {
-      if (signal?.aborted) throw new AbortError(signal.reason)
-      sum = crc32(chunk, sum)
-    }
-    if (sum !== crc) throw damaged(path, 0, OTHER_BYTES)
   }
 
   async #last(path: string, { marks }: PieceState): Promise<Mark> {
@@ -252,15 +242,4 @@ const readTake = async (disk: Disk, path: string, size: number) => {
     throw damaged(path, damagedAt, 'a line that was durable is not whole')
   }
   return { entries: [...entries, ...marks], end }
-}
-
-const OTHER_BYTES =
-  'it does not hold the bytes that were recorded. If it is as you want it, move it away, and upload it with uploadFile'
-
-const lost = (path: string, size: number, there: number | undefined): RealtimeUploadError => {
-  if (there !== undefined) {
-    return damaged(path, Math.min(size, there), `it has ${there} bytes, and had ${size}`)
-  }
-  const text = `${path} is gone, with all of its ${size} bytes. What else there is of the recording stays`
-  return new RealtimeUploadError('ERR_SPOOL_INCOMPLETE', text, { path, from: 0, to: size })
 }
