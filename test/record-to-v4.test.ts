@@ -168,6 +168,31 @@ t.test('a refusal in mid-recording is a warning, and the error at the end', asyn
   await isAllThere(t, sandbox)
 })
 
+t.test('a token that comes while the recording goes on is used by the next piece', async t => {
+  /** How many pieces there were, each time a token was asked for. */
+  const asked: number[] = []
+  let first = ''
+  const token = () => {
+    asked.push(count('piece'))
+    return count('piece') > 3 ? sandbox.token : first
+  }
+  const { sandbox, record, events, codes } = await start(t, {}, { token })
+  const count = (wanted: string) => events.filter(({ type }) => type === wanted).length
+  first = sandbox.token
+  const source = async function* () {
+    for await (const chunk of slowly(film)) {
+      yield chunk
+      await until(() => codes().length > 0 || count('piece') === count('file'))
+      if (count('piece') === 1 && sandbox.token === first) sandbox.renewToken()
+      // The second piece was refused, and is again as the third comes: both tokens of a try are dead.
+      if (count('piece') === 3) await until(() => asked.filter(n => n === 3).length > 1)
+    }
+  }
+  t.equal((await record(source())).files.length, pieces.length)
+  t.strictSame(codes(), ['UPLOAD_FAILED'], 'it is said once')
+  await isAllThere(t, sandbox)
+})
+
 t.test('an abort leaves all that is not stored for a resume', async t => {
   const { sandbox, record, dir, client, events } = await start(t)
   const aborting = new AbortController()

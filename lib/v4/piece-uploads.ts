@@ -4,10 +4,12 @@
  * What holds always:
  *   1. A piece is uploaded once its name is durable, by a record of its own: what is stored of it is not sent twice.
  *   2. `stored` is durable before the record goes, and before the piece does: whoever goes on creates no second file.
- *   3. The first that is refused for good ends the uploads, and not the recording.
+ *   3. The first that is refused for good ends the uploads, and not the recording. Where the refusal is of a token or
+ *      a right, it is tried again with each piece that comes: another token may be there by then.
  *   4. A piece that somebody has touched while it waited is read before it is uploaded: with other bytes than were
  *      recorded it is refused, as by who resumes, and stays.
  */
+import { RealtimeUploadError } from '../errors.ts'
 import type { FrameioV4Client } from '../frameio/v4/client.ts'
 import type { Disk } from '../spool/disk.ts'
 import type { Journal } from '../spool/journal.ts'
@@ -81,8 +83,8 @@ const noteStored = async (
 export interface PieceUploadsOptions extends Omit<PieceUploadOptions, 'onOpen'> {
   /** Of a piece the disk is rid, or it stays there for good. */
   readonly onFreed: (bytes: number) => void
-  /** One was refused for good. */
-  readonly onFailure: (error: Error) => void
+  /** One was refused for good; `isKnown`: and none was stored since the last time. */
+  readonly onFailure: (failure: { readonly error: Error; readonly isKnown: boolean }) => void
   readonly onMove: () => void
 }
 
@@ -98,6 +100,7 @@ export class PieceUploads {
   readonly #stored: UploadedFile[] = []
   #running: Promise<void> | undefined
   #failure: Error | undefined
+  #isKnown = false
   /** Of the pieces that are stored, and of the one on its way. */
   #past = NO_PROGRESS
   #present = NO_PROGRESS
@@ -108,6 +111,7 @@ export class PieceUploads {
 
   add(piece: Piece): void {
     this.#waiting.push({ piece, closed: lookAt(piece.path) })
+    if (isOfRights(this.#failure)) this.#failure = undefined
     if (!this.#failure) this.#running ??= this.#run()
   }
 
@@ -138,14 +142,17 @@ export class PieceUploads {
 
   async #run(): Promise<void> {
     try {
-      for (let next = this.#waiting.shift(); next; next = this.#waiting.shift()) {
+      for (let [next] = this.#waiting; next; [next] = this.#waiting) {
         await this.#upload(next)
+        this.#waiting.shift()
+        this.#isKnown = false
       }
       this.#running = undefined
     } catch (error) {
       this.#failure = error as Error
       this.#running = undefined
-      this.#options.onFailure(error as Error)
+      this.#options.onFailure({ error: error as Error, isKnown: this.#isKnown })
+      this.#isKnown = true
     }
   }
 
@@ -171,3 +178,6 @@ export class PieceUploads {
     onEvent({ type: 'file', number: piece.n, ...file })
   }
 }
+
+const isOfRights = (error: Error | undefined): boolean =>
+  error instanceof RealtimeUploadError && ['ERR_UNAUTHORIZED', 'ERR_FORBIDDEN'].includes(error.code)

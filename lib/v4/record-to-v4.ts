@@ -41,8 +41,9 @@ export interface RecordToV4Result {
  * with its receipt; `client.waitUntilUploaded(fileId)` waits until Frame.io says so itself.
  *
  * The disk alone holds the source. An outage while the recording goes on is no failure, and a refusal is the warning
- * `UPLOAD_FAILED` until it ends. Where the call fails or is aborted, all that is not stored stays in its folder, and
- * {@link resumeV4} goes on with it. A `{ file }` is not copied: with `follow` it is uploaded once it is over.
+ * `UPLOAD_FAILED` until it ends; of a token or a right it is tried again with each piece. Where the call fails or is
+ * aborted, all that is not stored stays in its folder, and {@link resumeV4} goes on with it. A `{ file }` is not
+ * copied: with `follow` it is uploaded once it is over.
  *
  * @example
  * const { files } = await recordToV4(
@@ -52,8 +53,8 @@ export interface RecordToV4Result {
  *
  * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`; `ERR_SOURCE_FAILED` and `ERR_EMPTY_STREAM` as `uploadFrom`;
  *   `ERR_STREAM_TOO_LARGE` where a piece grows beyond `maxSize`, or the recording beyond a `spool.maxBytes` that no
- *   upload makes room below; `ERR_SPOOL_DAMAGED` where the disk fails, or a piece was edited while it waited; what `uploadFile` throws, at the end. An
- *   aborted signal gives an `AbortError`
+ *   upload makes room below; `ERR_SPOOL_DAMAGED` where the disk fails, or a piece was edited while it waited; what
+ *   `uploadFile` throws, at the end. An aborted signal gives an `AbortError`
  */
 export const recordToV4 = async (
   source: Source,

@@ -106,7 +106,7 @@ export class Take {
       onEvent: event => this.#emit(event),
       onFreed: bytes => this.#room.freed(bytes),
       onMove: () => this.#moved(),
-      onFailure: error => this.#notUploaded(error),
+      onFailure: failure => this.#notUploaded(failure),
     })
     this.#room = new Room({
       disk,
@@ -227,10 +227,10 @@ export class Take {
     await removeTake({ disk, folder, lock: this.#lock, files: this.#names, keep })
   }
 
-  #notUploaded(error: Error): void {
+  #notUploaded({ error, isKnown }: { readonly error: Error; readonly isKnown: boolean }): void {
     this.#room.lookAgain()
     // Else the error comes with the end, or has come already.
-    if (this.#isRecording && !this.#ending.signal.aborted) {
+    if (this.#isRecording && !isKnown && !this.#ending.signal.aborted) {
       this.warn({ code: 'UPLOAD_FAILED', message: uploadFailed(error).message })
     }
   }
