@@ -53,21 +53,28 @@ const viewUrl = ({ sandbox }: Account, name: string): string => {
 const camera = (mebibytes: number, dir: string) =>
   shell(`head -c ${mebibytes * MiB} /dev/urandom | tee ${dir}/shot; exec sleep 60`)
 
-t.test('a film in segments: each plays, and the first is stored before the end', async t => {
+/** What can be cut, by the extension of its files. */
+const FORMATS = {
+  mp4: '-f mp4 -movflags frag_keyframe+empty_moov+default_base_moof',
+  ts: '-f mpegts',
+}
+
+const filmInSegments = async (t: Test, extension: string, format: string) => {
   const account = await accountFor(t)
   const { sandbox, dir, env, to, spool } = account
   const [SECONDS, RATE] = [35, 30]
   const film = [
     `'${await findFfmpeg()}' -nostdin -v error -f lavfi -i testsrc2=size=320x180:rate=${RATE}`,
     `-t ${SECONDS} -pix_fmt yuv420p -c:v libx264 -preset ultrafast -g ${RATE}`,
-    '-f mp4 -movflags frag_keyframe+empty_moov+default_base_moof pipe:1',
+    `${format} pipe:1`,
   ]
   // The recording does not end before it is told to.
   const go = join(dir, 'go')
   const program = shell(`${film.join(' ')}; while ! [ -e '${go}' ]; do sleep 0.05; done`)
-  const args = [...to, '--name', 'A001.mp4', '--segment', '10s', ...program]
+  const args = [...to, '--name', `A001.${extension}`, '--segment', '10s', ...program]
   const { said, ended } = start(args, { env })
-  await until(() => said.stderr.includes('A001_001.mp4 is uploaded: '), 'the first to be stored')
+  const first = `A001_001.${extension} is uploaded: `
+  await until(() => said.stderr.includes(first), 'the first to be stored')
   // What S3 has is put together a moment after it has answered.
   await sandbox.v4.files[0]?.whenUploaded()
   t.equal(sandbox.v4.files[0]?.status, 'uploaded')
@@ -77,7 +84,7 @@ t.test('a film in segments: each plays, and the first is stored before the end',
   const files = sandbox.v4.files.toSorted((one, other) => one.name.localeCompare(other.name))
   t.strictSame(
     files.map(({ name }) => name),
-    ['A001_001.mp4', 'A001_002.mp4', 'A001_003.mp4', 'A001_004.mp4'],
+    [1, 2, 3, 4].map(n => `A001_00${n}.${extension}`),
   )
   const lines = files.map(
     ({ name, filesize }) => `${name}  ${filesize} bytes  ${viewUrl(account, name)}\n`,
@@ -94,12 +101,18 @@ t.test('a film in segments: each plays, and the first is stored before the end',
     [300, 300, 300, 150],
   )
   t.match(stderr, `records to ${spool}/A001-`)
-  t.match(stderr, /A001_002\.mp4 is recorded: [\d.]+ .iB\n/)
+  t.match(stderr, new RegExp(`A001_002\\.${extension} is recorded: [\\d.]+ .iB\\n`))
   t.match(stderr, /all 4 files are uploaded, [\d.]+ s after the end of the recording\n/)
   t.notMatch(stderr + stdout, SECRET)
   t.strictSame(await readdir(spool), [], 'nothing stays')
   t.equal((await stat(spool)).mode & 0o77, 0, 'nobody else reads what lies there')
-})
+}
+
+for (const [extension, format] of Object.entries(FORMATS)) {
+  t.test(`a film in segments of ${extension}: each plays, the first is stored before the end`, t =>
+    filmInSegments(t, extension, format),
+  )
+}
 
 t.test('of two limits the one is named that was met', async t => {
   const { env, to } = await accountFor(t)

@@ -1,5 +1,5 @@
 /**
- * Every recipe of examples/command.md, as it stands: the test gives them `frameio-upload`, and an
+ * Every recipe of examples/command.md and examples/v4.md, as it stands: the test gives them `frameio-upload`, and an
  * `ffmpeg` that has a test pattern for a camera, a screen and a microphone.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
@@ -23,17 +23,22 @@ import { SELF_SIGNED } from './support/self-signed.ts'
 t.setTimeout(600_000)
 const run = promisify(execFile)
 
-/** What stands in the document under a title that has something to run: blocks of code, in order. */
-const document = await readFile('examples/command.md', 'utf8')
-const recipes = new Map(
+/** What stands in a document under a title that has something to run: blocks of code, in order. */
+const recipesIn = (document: string, from: string) =>
   document
     .split(/^## /m)
     .slice(1)
     .map(section => {
       const [title = ''] = section.split('\n')
-      return [title, [...section.matchAll(/```\w+\n([\s\S]*?)```/g)].map(([, code = '']) => code)]
-    }),
-)
+      const blocks = [...section.matchAll(/```\w+\n([\s\S]*?)```/g)]
+      return [from + title, blocks.map(([, code = '']) => code)] as const
+    })
+
+const document = await readFile('examples/command.md', 'utf8')
+const recipes = new Map([
+  ...recipesIn(document, ''),
+  ...recipesIn(await readFile('examples/v4.md', 'utf8'), 'V4: '),
+])
 const [, FRAGMENTS = ''] = /^FRAGMENTS='(.+)'$/m.exec(document) ?? []
 
 // By its path: on the PATH of the recipes there is another.
@@ -54,6 +59,7 @@ let args = process.argv.slice(2).join('\\0')
 const swap = (input, other) => { args = args.replace(input.join('\\0'), other.join('\\0')) }
 swap(['-f', 'x11grab', '-framerate', '30', '-i', ':0.0'], [...film, '-t', '1'])
 swap(['-rtsp_transport', 'tcp', '-i', 'rtsp://camera.local/stream'], camera)
+swap(['-i', 'rtsp://camera', '-c'], [...camera, '-c'])
 swap(['-i', '/dev/video0'], camera)
 swap(['-f', 'alsa', '-i', 'default'], ['-f', 'lavfi', '-i', 'sine', '-t', '1'])
 process.exit(spawnSync('${ffmpeg}', args.split('\\0'), { stdio: 'inherit' }).status)
@@ -404,6 +410,73 @@ trials['Without an account'] = async (t, script = '') => {
   const [id = ''] = await readdir(join(folder, 'out'))
   const kept = await readFile(join(folder, 'out', id, 'A001.mp4'))
   t.ok(kept.equals(await readFile(join(folder, 'A001.mp4'))))
+}
+
+/** Of V4, with a home of its own, in which recordings lie. */
+const v4EnvironmentOf = (t: Test, sandbox: Sandbox, more: NodeJS.ProcessEnv = {}) => {
+  const { accountId: ACCOUNT, folderId: FOLDER } = sandbox.v4
+  const HOME = t.testdir()
+  const XDG_STATE_HOME = join(HOME, '.local', 'state')
+  return environmentOf(sandbox, { ACCOUNT, FOLDER, HOME, XDG_STATE_HOME, ...more })
+}
+
+/** Names and bytes of the files that there are, each complete. */
+const filesOf = async ({ v4 }: Sandbox): Promise<[string, Buffer][]> => {
+  for (const file of v4.files) await file.whenUploaded()
+  const found = v4.files.map(async ({ name, path = '' }): Promise<[string, Buffer]> => {
+    return [name, await readFile(path)]
+  })
+  return (await Promise.all(found)).sort(([a], [b]) => (a < b ? -1 : 1))
+}
+
+trials['V4: What it needs'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  await sh(script.replace('…', sandbox.token), v4EnvironmentOf(t, sandbox))
+  t.strictSame(
+    (await filesOf(sandbox)).map(([name]) => name),
+    ['A001_001.mp4'],
+  )
+  t.equal(await decode(sandbox.v4.files[0]?.path ?? ''), '')
+}
+
+trials['V4: What is promised'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  const env = v4EnvironmentOf(t, sandbox)
+  const take = 'echo film | frameio-upload --v4 "$ACCOUNT/$FOLDER" --name A001.mp4 --no-check'
+  const failure = await sh(take, { ...env, FRAMEIO_TOKEN: 'of-no-use' }).catch(error => error)
+  t.match(failure, { code: 1 })
+  const { stdout } = await sh(script, env)
+  t.match(stdout, /^A001\.mp4 \(V4\) {2}.*0 of 1 file stored.*\nA001\.mp4 {2}5 bytes {2}http.*\n$/)
+  t.strictSame(await filesOf(sandbox), [['A001.mp4', Buffer.from('film\n')]])
+}
+
+trials['V4: Files'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  const env = v4EnvironmentOf(t, sandbox)
+  const recorder = join(env.HOME ?? '', 'recorder')
+  await mkdir(recorder)
+  const then = Date.now() / 1_000 - 3_600
+  const wanted: [string, Buffer][] = []
+  for (const name of ['A001.mov', 'A002.mov']) {
+    const film = randomBytes(1_000)
+    wanted.push([name, film])
+    await writeFile(join(recorder, name), film)
+    await utimes(join(recorder, name), then, then)
+  }
+  await sh(script.replace('/media/recorder', recorder), env)
+  t.strictSame(await filesOf(sandbox), wanted)
+}
+
+trials['V4: Without an account'] = async (t, script = '') => {
+  const sandbox = await sandboxFor(t)
+  const env = v4EnvironmentOf(t, sandbox, { BASE: '', FRAMEIO_TOKEN: undefined })
+  const here = script
+    .replace('./out', join(env.HOME ?? '', 'out'))
+    .replace('…', '-i rtsp://camera -c copy -f mp4 $FRAGMENTS')
+  const { stdout } = await sh(here, env)
+  const [, path = ''] = /^A001_001\.mp4 {2}\d+ bytes {2}(\S+)\n$/.exec(stdout) ?? []
+  t.equal(await decode(path), '')
+  t.equal(sandbox.requests.length, 0)
 }
 
 /** A proxy that leads to a sandbox, and looks into TLS on the way. */
