@@ -21,8 +21,11 @@ const { file, clientId, clientSecret, baseUrl, showCode, close } = await openDev
 const clientVersion = '1.0.0'
 const credentials = { clientId, clientSecret, clientVersion, baseUrl }
 
-const { tokens, device } = await pairDevice({ ...credentials, onCode: showCode })
-await saveDeviceTokens({ file, tokens }) // once: what follows needs nothing but the file
+const { device } = await pairDevice({
+  ...credentials,
+  onCode: showCode,
+  save: tokens => saveDeviceTokens({ file, tokens }), // once: what follows needs nothing but the file
+})
 console.log('paired as', device?.name, 'in', device?.project?.name)
 
 const client = new FrameioClient({

@@ -210,6 +210,8 @@ t.test('Ctrl-C at each step: 130, no token kept, nothing in flight', async t => 
       before ? await inFile() : Object.keys(await inFile()),
       step,
     )
+    const isPaired = sandbox.devices.paired.map(({ isPaired }) => isPaired)
+    t.strictSame(isPaired, isNew ? isPaired.map(() => false) : [true], step)
     await until(() => sandbox.stats.openSockets === 0, `no connection after ${step}`)
     await (await lock(`${file}.lock`)).release() // Nobody has it.
   }
@@ -239,6 +241,62 @@ t.test('Ctrl-C while another process has the file', { skip: notLinux }, async t 
   await theirs.release()
   t.notOk(existsSync(file))
   t.equal(sandbox.requests.length, 0)
+})
+
+t.test('Ctrl-C while it waits to save what it got: it is let go', { skip: notLinux }, async t => {
+  const { sandbox, file, env, to, inFile } = await deviceFor(t)
+  const { child, ended, hears } = start(['pair', ...to], { env })
+  await hears(/the code/)
+  const theirs = await lock(`${file}.lock`)
+  person(t, sandbox)
+  await until(() => hasOpen(child.pid, `${file}.lock`), 'the process to wait')
+  child.kill('SIGINT')
+  t.match(await ended, { code: 130, stdout: '', stderr: /aborted: no token was kept\n$/ })
+  await theirs.release()
+  t.strictSame(Object.keys(await inFile()), ['clientId'])
+  t.strictSame(callsOf(sandbox).slice(-2), ['device', 'revoke'])
+  t.match(sandbox.devices.paired, [{ isPaired: false }])
+})
+
+const STAYS = /stays paired at Frame.io, for revoking its tokens failed: .*; remove it in the proj/
+
+t.test('Ctrl-C where it cannot be let go: that is said, with what to do', async t => {
+  const { sandbox, env, to, inFile } = await deviceFor(t)
+  sandbox.faults.add({ on: 'device', do: { hang: 'answer' } })
+  sandbox.faults.add({ on: 'revoke', times: Infinity, do: { status: 503 } })
+  person(t, sandbox)
+  const { child, ended } = start(['pair', ...to], { env })
+  await until(() => sandbox.faults.fired.length > 0, 'it to be asked who it is')
+  child.kill('SIGINT')
+  const outcome = await ended
+  t.match(outcome, {
+    code: 130,
+    stdout: '',
+    stderr: /: aborted: no token was kept\n {2}The device/,
+  })
+  t.match(outcome.stderr, STAYS)
+  t.strictSame(Object.keys(await inFile()), ['clientId'])
+  tellsNoSecret(t, outcome)
+})
+
+t.test('where the tokens cannot be kept, the device is let go', async t => {
+  for (const fault of [
+    undefined,
+    { on: 'revoke', times: Infinity, do: { status: 503 } },
+  ] as const) {
+    const { sandbox, file, env, to } = await deviceFor(t)
+    if (fault) sandbox.faults.add(fault)
+    const { ended, hears } = start(['pair', ...to], { env })
+    await hears(/the code/)
+    await rm(file)
+    await mkdir(file)
+    person(t, sandbox)
+    const outcome = await ended
+    t.match(outcome, { code: 1, stdout: '', stderr: /: --credentials must be a regular file/ })
+    t.equal(STAYS.test(outcome.stderr), fault !== undefined)
+    t.match(sandbox.devices.paired, [{ isPaired: fault !== undefined }])
+    tellsNoSecret(t, outcome)
+  }
 })
 
 t.test('where Frame.io cannot be told, the tokens stay', async t => {

@@ -75,6 +75,22 @@ t.test('tokens are kept for their owner alone, and what else stands there stays'
   t.strictSame((await readdir(join(file, '..'))).toSorted(), ['tokens.json', 'tokens.json.lock'])
 })
 
+t.test('who waits to save them can be aborted, and has written nothing then', async t => {
+  const { device, file } = await pairedIn(t)
+  const before = await inFile(file)
+  const tokens = { ...tokensOf(device), accessToken: 'next' }
+  const theirs = await lock(`${file}.lock`)
+  const stop = new AbortController()
+  const saving = saveDeviceTokens({ file, tokens, signal: stop.signal })
+  setImmediate(() => stop.abort('enough'))
+  await t.rejects(saving, { name: 'AbortError', cause: 'enough', message: /saving/ })
+  await theirs.release()
+  const late = saveDeviceTokens({ file, tokens, signal: AbortSignal.abort() })
+  await t.rejects(late, { name: 'AbortError' })
+  t.strictSame(await inFile(file), before)
+  await (await lock(`${file}.lock`)).release() // Nobody has it.
+})
+
 t.test('a link stays a link', async t => {
   const { device, file } = await pairedIn(t)
   const link = `${file}.link`

@@ -1,7 +1,14 @@
 import t from 'tap'
+import { Agent } from 'undici'
 import { CLOCK_DOOR } from '../lib/frameio/pairing-options.ts'
-import { type PairDeviceOptions, type PairingCode, pairDevice, type Retry } from '../lib/index.ts'
-import type { Fault, Sandbox, SandboxOptions } from '../lib/sandbox/index.ts'
+import {
+  type PairDeviceOptions,
+  type PairingCode,
+  pairDevice,
+  type Retry,
+  type Tokens,
+} from '../lib/index.ts'
+import type { Fault, Sandbox, SandboxDevice, SandboxOptions } from '../lib/sandbox/index.ts'
 import { QUICK, sandboxFor, shown, until } from './support/sandboxes.ts'
 
 /** As fast as the machine: what a device waits for is written down, and cut short. */
@@ -34,6 +41,8 @@ const optionsFor = (
 })
 
 const callsOf = ({ requests }: Sandbox) => requests.map(({ operation }) => operation)
+
+const isPaired = ({ isPaired }: SandboxDevice) => isPaired
 
 const word = (error: string): Fault['do'] => ({ status: 400, body: { error } })
 
@@ -283,10 +292,133 @@ t.test('it can be cancelled at each step, and nothing is in flight then', async 
     stop.abort('enough')
     await t.rejects(pairing, { name: 'AbortError', cause: 'enough', message: /pairing/ }, name)
     await until(() => sandbox.stats.openSockets === 0, `no connection after ${name}`)
+    const left = sandbox.devices.paired.filter(({ accessToken }) => accessToken !== '')
+    t.notOk(left.some(isPaired), `nobody is paired after ${name}`)
   }
   const before = pairDevice({ ...optionsFor(await sandboxFor(t)), signal: AbortSignal.abort() })
   await t.rejects(before, { name: 'AbortError' }, 'before it began')
 })
+
+t.test(
+  'tokens that came and are not kept are revoked, and what it failed with is told',
+  async t => {
+    const broken = new Error('no room')
+    const stop = new AbortController()
+    const cases: [name: string, more: Partial<PairDeviceOptions>, says: object, fault?: Fault][] = [
+      [
+        'who it is, refused',
+        {},
+        { code: 'ERR_UNAUTHORIZED', message: /^Reading the device failed: (?!.*stays)/ },
+        { on: 'device', times: Infinity, do: { status: 401, body: { error: 'no' } } },
+      ],
+      [
+        'onRetry throws',
+        {
+          onRetry: () => {
+            throw broken
+          },
+        },
+        broken,
+        { on: 'device', do: { status: 503 } },
+      ],
+      ['they cannot be saved', { save: () => Promise.reject(broken) }, broken],
+      [
+        'aborted while they wait to be saved',
+        {
+          signal: stop.signal,
+          save: async (_, signal) => {
+            stop.abort('enough')
+            signal.throwIfAborted()
+          },
+        },
+        { name: 'AbortError', cause: 'enough', message: 'The pairing was aborted' },
+      ],
+    ]
+    for (const [name, more, says, fault] of cases) {
+      const sandbox = await sandboxFor(t, quick)
+      if (fault) sandbox.faults.add(fault)
+      const error = await pairDevice(optionsFor(sandbox, [], more)).catch(error => error)
+      t.match(error, says, name)
+      if (says === broken) t.equal(error, broken, name)
+      t.equal(callsOf(sandbox).at(-1), 'revoke', name)
+      t.strictSame(sandbox.devices.paired.map(isPaired), [false], name)
+      await until(() => sandbox.stats.openSockets === 0, `no connection after: ${name}`)
+    }
+  },
+)
+
+t.test(
+  'tokens in an answer that was under way when it was aborted are revoked as well',
+  async t => {
+    const sandbox = await sandboxFor(t, quick)
+    const stop = new AbortController()
+    const agent = new Agent()
+    t.teardown(() => agent.close())
+    const dispatcher = agent.compose(dispatch => (options, handler) => {
+      const isSent = dispatch(options, handler)
+      if (options.path === '/v2/auth/token') stop.abort('enough')
+      return isSent
+    })
+    const pairing = pairDevice(optionsFor(sandbox, [], { signal: stop.signal, dispatcher }))
+    await t.rejects(pairing, { name: 'AbortError', cause: 'enough' })
+    t.strictSame(callsOf(sandbox), ['code', 'poll', 'revoke'])
+    t.strictSame(sandbox.devices.paired.map(isPaired), [false])
+  },
+)
+
+t.test('once they are saved it is paired, whatever the signal does', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  const stop = new AbortController()
+  const saved: Tokens[] = []
+  const save = async (tokens: Tokens) => {
+    stop.abort()
+    saved.push(tokens)
+  }
+  const options = optionsFor(sandbox, [], { signal: stop.signal, save })
+  t.match(await pairDevice(options), { tokens: saved[0], device: { name: 'Cam A' } })
+  t.strictSame(callsOf(sandbox), ['code', 'poll', 'device'])
+  t.strictSame(sandbox.devices.paired.map(isPaired), [true])
+})
+
+t.test(
+  'where revoking fails, it is said what to do, soon, and nothing is lost silently',
+  async t => {
+    const left =
+      /The device stays paired at Frame\.io, .*; remove it in the project's C2C Connections$/
+    const no: Fault['do'] = { status: 401, body: { error: 'no' } }
+    for (const [answer, says, broken] of [
+      [
+        word('invalid_client'),
+        /: Frame\.io answered 400 \(invalid_client\); .*; remove/,
+        undefined,
+      ],
+      [{ hang: 'answer' }, /: no answer within 5 s; remove/, new Error('no room')],
+    ] as [Fault['do'], RegExp, Error | undefined][]) {
+      const sandbox = await sandboxFor(t, quick)
+      sandbox.faults.add({ on: 'revoke', times: Infinity, do: answer })
+      if (!broken) sandbox.faults.add({ on: 'device', times: Infinity, do: no })
+      const save = () => Promise.reject(broken)
+      const error = await pairDevice(optionsFor(sandbox, [], { save })).catch(error => error)
+      t.match(error, { name: 'RealtimeUploadError', message: left })
+      t.match(error.message, says)
+      t.match(error.message, broken ? /^no room\. The device/ : /^Reading the device failed: .*401/)
+      t.equal(error.code, broken ? 'ERR_TIMEOUT' : 'ERR_UNAUTHORIZED')
+      t.equal(error.cause.message, broken?.message ?? error.cause.message)
+      t.notMatch(shown(error), /sandbox-(secret|device)/, 'it tells no secret')
+    }
+    const sandbox = await sandboxFor(t, quick)
+    sandbox.faults.add({ on: 'revoke', times: Infinity, do: word('invalid_client') })
+    const stop = new AbortController()
+    const save = async (_: Tokens, signal: AbortSignal) => {
+      stop.abort('enough')
+      signal.throwIfAborted()
+    }
+    const options = optionsFor(sandbox, [], { signal: stop.signal, save })
+    const error = await pairDevice(options).catch(error => error)
+    t.match(error, { name: 'AbortError', message: left, cause: { code: 'ERR_UNAUTHORIZED' } })
+    t.match(error.message, /^The pairing was aborted\. /)
+  },
+)
 
 t.test('bad options are refused by name, and secrets are not shown', async t => {
   const good = { clientId: 'c', clientSecret: 's', onCode: () => {} }
@@ -300,6 +432,7 @@ t.test('bad options are refused by name, and secrets are not shown', async t => 
     [{ signal: 5 }, /^signal must be an AbortSignal/],
     [{ onCode: 5 }, /^onCode must be a function/],
     [{ onRetry: 5 }, /^onRetry must be a function/],
+    [{ save: 5 }, /^save must be a function/],
     [{ retry: { giveUpAfter: -1 } }, /^retry\.giveUpAfter must be/],
     [{ oncode: 5 }, /^oncode is not an option; did you mean onCode\?/],
   ]

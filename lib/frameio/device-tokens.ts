@@ -15,8 +15,17 @@
  */
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
-import { definedOf, object, refuseUnknown, secret, take, text } from '../checks.ts'
-import { RealtimeUploadError } from '../errors.ts'
+import {
+  abortSignal,
+  definedOf,
+  object,
+  refuseUnknown,
+  secret,
+  take,
+  takeIfGiven,
+  text,
+} from '../checks.ts'
+import { AbortError, RealtimeUploadError } from '../errors.ts'
 import type { Lock } from '../lock.ts'
 import { checkDispatcher } from '../net/http.ts'
 import { neverSent } from '../net/rulings.ts'
@@ -129,19 +138,24 @@ export const deviceTokens = (options: DeviceTokensOptions): RefreshingToken => {
  * stays. Processes that use it go on with the new tokens.
  *
  * @throws {RealtimeUploadError} `ERR_INVALID_OPTION` where options are bad or the file cannot be written;
- *   `ERR_TIMEOUT` where another process has its lock for more than two minutes
+ *   `ERR_TIMEOUT` where another process has its lock for more than two minutes; an `AbortError`
  */
 export const saveDeviceTokens = async (options: {
   readonly file: string
   readonly tokens: Tokens
+  /** Ends the wait for the file's lock, and then nothing is written. What is being written is finished. */
+  readonly signal?: AbortSignal | undefined
 }): Promise<void> => {
   object('options', options)
-  refuseUnknown('', options, ['file', 'tokens'])
+  refuseUnknown('', options, ['file', 'tokens', 'signal'])
   const path = take('file', options.file, FILE)
   const tokens = checkTokens('tokens', options.tokens)
+  const signal = takeIfGiven('signal', options.signal, abortSignal)
   const file = tokenFile(path)
   await onFile(path, async () => {
-    const lock = await file.lock()
+    const lock = await file.lock(signal).catch(error => {
+      throw signal?.aborted ? new AbortError(signal.reason, 'The saving was aborted') : error
+    })
     await file.write(tokens).finally(() => lock.release())
   })
 }

@@ -15,6 +15,7 @@ import {
 import { checkDispatcher } from '../net/http.ts'
 import { checkRetry, type Retry, type RetryOptions, sleep } from '../net/retry.ts'
 import { type AuthClient, CLIENT_ID } from './auth.ts'
+import type { Tokens } from './auth-answers.ts'
 import { BASE_URL, checkBaseUrl, checkVersion, DEFAULTS } from './options.ts'
 
 export interface PairDeviceOptions {
@@ -37,6 +38,12 @@ export interface PairDeviceOptions {
    * throws is what the pairing fails with, and a promise that it returns is awaited.
    */
   readonly onCode: (code: PairingCode) => void | Promise<void>
+  /**
+   * Keeps the tokens, such as by `saveDeviceTokens`, as the last step: once it is done the device is paired,
+   * whatever the signal does. What it throws is what the pairing fails with, and then the tokens are revoked.
+   * Its signal aborts with the pairing's. Default: whoever called has them.
+   */
+  readonly save?: ((tokens: Tokens, signal: AbortSignal) => void | Promise<void>) | undefined
   /**
    * Told before each other try, also where Frame.io could not be asked whether the code was entered: then
    * `giveUpIn` says when there will be another code. What it throws is what the pairing fails with.
@@ -73,7 +80,8 @@ export const resolvePairing = (options: PairDeviceOptions) => {
   object('options', options)
   refuseUnknown('', options, KNOWN)
   const { clientId, clientSecret, dispatcher, retry, signal, onCode } = options
-  const { clientVersion = '0.0.0', baseUrl = BASE_URL, onRetry = () => {} } = definedOf(options)
+  const { clientVersion = '0.0.0', baseUrl = BASE_URL } = definedOf(options)
+  const { onRetry = () => {}, save = () => {} } = definedOf(options)
   const client: AuthClient = {
     baseUrl: checkBaseUrl(baseUrl),
     clientId: take('clientId', clientId, CLIENT_ID),
@@ -88,6 +96,7 @@ export const resolvePairing = (options: PairDeviceOptions) => {
     signal: takeIfGiven('signal', signal, abortSignal),
     onCode: take('onCode', onCode, aFunction) as PairDeviceOptions['onCode'],
     onRetry: take('onRetry', onRetry, aFunction) as (retry: Retry) => void,
+    save: take('save', save, aFunction) as NonNullable<PairDeviceOptions['save']>,
     clock: clock ?? { now: () => performance.now(), sleep },
   }
 }
@@ -101,5 +110,6 @@ const KNOWN = [
   'retry',
   'signal',
   'onCode',
+  'save',
   'onRetry',
 ] as const satisfies (keyof PairDeviceOptions)[]

@@ -4,25 +4,24 @@
  *   1. Ask for a code.
  *   2. Show it: `onCode`. A person types it in the project's C2C Connections, or opens the link.
  *   3. Ask every few seconds whether that has been done. The code expires: back to 1.
- *   4. With the tokens, ask who the device is now, and in which project.
+ *   4. With the tokens, ask who the device is now, and in which project; save them, or revoke them.
  *
  * All times are on the monotonic clock, for that of a camera jumps when it first has a network.
  */
 import { RealtimeUploadError } from '../errors.ts'
-import { Failure, Pulse, type Retry, withRetries } from '../net/retry.ts'
-import { unlessAborted } from '../net/signals.ts'
-import { Api } from './api.ts'
+import { Failure, Pulse, withRetries } from '../net/retry.ts'
+import { outliving, unlessAborted } from '../net/signals.ts'
 import { askAuth } from './auth.ts'
 import { type DeviceCode, readDeviceCode, readTokens, type Tokens } from './auth-answers.ts'
-import { type AuthLine, openLine, refusalOf } from './auth-line.ts'
-import { askDevice, type DeviceInfo } from './device-info.ts'
-import { resolveClientOptions } from './options.ts'
+import { openLine, refusalOf } from './auth-line.ts'
+import type { DeviceInfo } from './device-info.ts'
+import { keep, type PairingLine } from './newly-paired.ts'
 import { type Clock, type PairDeviceOptions, resolvePairing } from './pairing-options.ts'
 
 export type { PairDeviceOptions, PairingCode } from './pairing-options.ts'
 
 export interface Pairing {
-  /** To be kept where nobody else can read them: `saveDeviceTokens` does. */
+  /** To be kept where nobody else can read them, unless `save` has: `saveDeviceTokens` does. */
   readonly tokens: Tokens
   /** Undefined where Frame.io could not be asked any more: the device is paired all the same. */
   readonly device: DeviceInfo | undefined
@@ -30,22 +29,24 @@ export interface Pairing {
 
 /**
  * Pairs a device with a project of Frame.io's: shows a code until a person has entered it, and a new one
- * each time it expires, until the signal aborts.
+ * each time it expires, until the signal aborts. Where it rejects after Frame.io has given tokens, they are
+ * revoked first, within 5 s; where that fails, the error's message says so, and what to do.
  *
  * @throws {RealtimeUploadError} `ERR_INVALID_OPTION`; `ERR_UNAUTHORIZED` where Frame.io knows no such
  *   client (`invalid_client`), `ERR_FORBIDDEN` where the person declined, `ERR_REQUEST_REJECTED` where
  *   it refuses anything else (`invalid_request`); `ERR_NETWORK`, `ERR_TIMEOUT`, `ERR_SERVER` and
- *   `ERR_BAD_RESPONSE` where no code is to be had within `retry.giveUpAfter`; an `AbortError`
+ *   `ERR_BAD_RESPONSE` where no code is to be had within `retry.giveUpAfter`; an `AbortError`; and what
+ *   `onCode`, `onRetry` and `save` throw
  *
  * @example
- * const { tokens, device } = await pairDevice({
+ * const { device } = await pairDevice({
  *   clientId, clientSecret, clientVersion: '1.0.0',
  *   onCode: ({ userCode }) => console.log(userCode.slice(0, 3), userCode.slice(3)),
+ *   save: (tokens, signal) => saveDeviceTokens({ file: 'tokens.json', tokens, signal }),
  * })
- * await saveDeviceTokens({ file: 'tokens.json', tokens })
  */
 export const pairDevice = async (options: PairDeviceOptions): Promise<Pairing> => {
-  const { onCode, onRetry, clock, ...settings } = resolvePairing(options)
+  const { onCode, onRetry, save, clock, ...settings } = resolvePairing(options)
   const { line: common, close } = openLine(settings, 'The pairing was aborted')
   const line: Line = { ...common, onRetry, clock }
   try {
@@ -59,7 +60,7 @@ export const pairDevice = async (options: PairDeviceOptions): Promise<Pairing> =
         await unlessAborted(line.signal, (async () => onCode({ ...shown, expiresIn }))())
         const tokens = await waitForPerson(line, code)
         over.abort()
-        if (tokens) return { tokens, device: await whoIs(line, tokens) }
+        if (tokens) return { tokens, device: await keep(line, tokens, save) }
       } finally {
         over.abort()
       }
@@ -69,8 +70,7 @@ export const pairDevice = async (options: PairDeviceOptions): Promise<Pairing> =
   }
 }
 
-interface Line extends AuthLine {
-  readonly onRetry: (retry: Retry) => void
+interface Line extends PairingLine {
   readonly clock: Clock
 }
 
@@ -118,6 +118,7 @@ const waitForPerson = async (line: Line, code: Code): Promise<Tokens | undefined
   for (const end = code.expiresAt + interval; clock.now() < end; ) {
     await clock.sleep(interval, signal)
     const said = await poll(line, code.deviceCode).catch(error => {
+      if (signal.aborted) throw signal.reason
       if (!(error instanceof Failure) || error.ruling.verdict === 'fatal') throw final(error)
       // RFC 8628 §3.5: less often while the network is in trouble, such as twice as long each time.
       interval *= 2
@@ -142,16 +143,21 @@ const WORDS: Readonly<Record<string, 'pending' | 'slower' | 'over'>> = {
   invalid_grant: 'over',
 }
 
-const poll = async ({ client, dispatcher, signal }: Line, deviceCode: string) => {
+/** How long an answer that is under way is waited for when the signal aborts, in ms: tokens may be in it. */
+const LAST_ANSWER = 1_000
+
+const poll = async ({ client, dispatcher, signal: aborting }: Line, deviceCode: string) => {
   const what = 'Pairing failed'
-  const answer = await askAuth(client, {
-    dispatcher,
-    path: '/v2/auth/token',
-    form: { grant_type: GRANT, device_code: deviceCode },
-    secrets: [deviceCode],
-    signal,
-    what,
-  })
+  const answer = await outliving(aborting, LAST_ANSWER, signal =>
+    askAuth(client, {
+      dispatcher,
+      path: '/v2/auth/token',
+      form: { grant_type: GRANT, device_code: deviceCode },
+      secrets: [deviceCode],
+      signal,
+      what,
+    }),
+  )
   if (answer.status === 200 && answer.body !== undefined) return readTokens(answer.body)
   const word = answer.reason === undefined ? undefined : WORDS[answer.reason]
   if (word === undefined || answer.status >= 500) throw refusalOf(what, answer)
@@ -162,31 +168,3 @@ const final = (error: unknown) => (error instanceof Failure ? toldOf(error) : er
 
 const toldOf = ({ ruling, message, details }: Failure) =>
   new RealtimeUploadError(ruling.code, message, details)
-
-/** Who the device is. A person has done their part: not for want of this must that be lost. */
-const whoIs = async (line: Line, tokens: Tokens): Promise<DeviceInfo | undefined> => {
-  const { client, dispatcher, retry, signal, onRetry } = line
-  const { baseUrl, clientVersion } = client
-  const device = { clientVersion }
-  const token = tokens.accessToken
-  const api = new Api(resolveClientOptions({ token, baseUrl, device, dispatcher, retry }))
-  try {
-    return await askDevice(api, { signal, pulse: new Pulse(), onRetry })
-  } catch (error) {
-    if (error instanceof RealtimeUploadError && MAY_PASS.has(error.code)) return undefined
-    throw error
-  }
-}
-
-/**
- * Faults of the way to Frame.io, or of its own. And a device may be forbidden to ask: no answer of a real
- * one is documented, and its tokens may only write.
- */
-const MAY_PASS: ReadonlySet<string> = new Set([
-  'ERR_FORBIDDEN',
-  'ERR_NETWORK',
-  'ERR_TIMEOUT',
-  'ERR_SERVER',
-  'ERR_RATE_LIMITED',
-  'ERR_BAD_RESPONSE',
-])

@@ -5,11 +5,11 @@
  * days. The file's lock is held meanwhile: else a refresh of another process might put new ones there.
  */
 import { abortSignal, takeIfGiven } from '../checks.ts'
-import { checkRetry, Pulse, type RetryOptions, withRetries } from '../net/retry.ts'
-import { type AuthAnswer, askAuth } from './auth.ts'
-import { type AuthLine, openLine, refusalOf } from './auth-line.ts'
+import { checkRetry, type RetryOptions } from '../net/retry.ts'
+import { openLine } from './auth-line.ts'
 import { type DeviceTokensOptions, resolveTokenOptions } from './device-tokens.ts'
 import { DEFAULTS } from './options.ts'
+import { revoke } from './revoking.ts'
 import { onFile, tokenFile } from './token-file.ts'
 
 export interface UnpairDeviceOptions extends DeviceTokensOptions {
@@ -41,7 +41,7 @@ export const unpairDevice = async (options: UnpairDeviceOptions): Promise<boolea
       try {
         const kept = await file.read()
         if (kept) {
-          await revoke(line, kept.refreshToken)
+          await revoke(line, kept.refreshToken, WHAT)
           await file.forget()
         }
         return kept !== undefined
@@ -54,33 +54,7 @@ export const unpairDevice = async (options: UnpairDeviceOptions): Promise<boolea
   }
 }
 
-/** The refresh token: with that ends what was made of it as well (RFC 7009 §2.1). */
-const revoke = ({ client, dispatcher, retry, signal }: AuthLine, token: string): Promise<void> => {
-  const what = 'Unpairing failed, and the tokens stay where they are'
-  const attempt = async () => {
-    const answer = await askAuth(client, {
-      dispatcher,
-      path: '/v2/auth/revoke',
-      form: { token },
-      secrets: [token],
-      signal,
-      what,
-    })
-    if (!isOver(answer)) throw refusalOf(what, answer)
-  }
-  return withRetries(attempt, { retry, signal, pulse: new Pulse(), onRetry: () => {} })
-}
-
-/**
- * Is the token of no use any more? An unknown one should be no failure (RFC 7009 §2.2); what Frame.io says
- * of one is not documented. So every refusal in its own words counts, but where those are about the client.
- */
-const isOver = ({ status, headers, reason }: AuthAnswer): boolean => {
-  // A portal's page may come with 200. Whether Frame.io's answer has a body is not documented.
-  if (status === 200 || status === 204) return !/html/i.test(String(headers['content-type']))
-  const isRefusal = status === 400 || status === 401 || status === 404
-  return isRefusal && reason !== undefined && !/client|scope/i.test(reason)
-}
+const WHAT = 'Unpairing failed, and the tokens stay where they are'
 
 const resolve = (options: UnpairDeviceOptions) => {
   const settings = resolveTokenOptions(options, ['retry', 'signal'])

@@ -37,3 +37,23 @@ export const unlessAborted = <T>(signal: AbortSignal, promise: Promise<T>): Prom
     // Not Promise.race: that would keep every result for as long as the signal lives.
     promise.then(resolve, reject).finally(unfollow)
   })
+
+/** What the call gives. Its signal aborts only so many ms after `signal` has. */
+export const outliving = async <T>(
+  signal: AbortSignal,
+  ms: number,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T> => {
+  signal.throwIfAborted()
+  const late = new AbortController()
+  let timer: NodeJS.Timeout | undefined
+  const unfollow = followSignal(signal, reason => {
+    timer = setTimeout(() => late.abort(reason), ms)
+  })
+  try {
+    return await call(late.signal)
+  } finally {
+    unfollow()
+    clearTimeout(timer)
+  }
+}

@@ -14,17 +14,18 @@ export const pair = async (session: Session): Promise<Told> => {
   const { secrets, display, signal } = session
   const { file, ...client } = session.device
   let codes = 0
-  const { tokens, device } = await pairDevice({
+  const { device } = await pairDevice({
     ...client,
     signal,
     retry: { giveUpAfter: GIVE_UP_AFTER },
     onCode: code => showCode(display, code, codes++ > 0),
     onRetry: retrySayer(display),
+    async save(tokens, signal) {
+      secrets.keep(tokens.accessToken)
+      secrets.keep(tokens.refreshToken)
+      await saveDeviceTokens({ file, tokens, signal })
+    },
   })
-  secrets.keep(tokens.accessToken)
-  secrets.keep(tokens.refreshToken)
-  signal.throwIfAborted()
-  await saveDeviceTokens({ file, tokens })
   display.say('paired', `paired; its tokens are kept in ${file}`, { file }, 'good')
   if (!device) {
     const text = 'paired, but who the device is could not be asked'

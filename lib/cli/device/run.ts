@@ -1,7 +1,7 @@
 /**
  * `pair`, `unpair` and `devices`: what they have in common.
  */
-import { type ErrorCode, RealtimeUploadError } from '../../errors.ts'
+import { AbortError, type ErrorCode, RealtimeUploadError } from '../../errors.ts'
 import { resolveClientOptions } from '../../frameio/options.ts'
 import { readProxies } from '../../net/proxies.ts'
 import { openProxyAgent } from '../../net/proxy-agent.ts'
@@ -56,7 +56,8 @@ export const runDevice = async (settings: DeviceSettings): Promise<DeviceEnd> =>
     if (error instanceof UsageError) throw error
     display.stop()
     if (signal.aborted) {
-      display.say('aborted', ABORTED[command], {}, 'bad')
+      const lines = [ABORTED[command], ...leftBy(error)]
+      display.say('aborted', lines.join('\n  '), {}, 'bad')
       return 'aborted'
     }
     const { code }: { code?: ErrorCode } = error instanceof RealtimeUploadError ? error : {}
@@ -77,6 +78,12 @@ const ABORTED = {
   unpair: 'aborted: the tokens stay in the file, be they revoked or not',
   devices: 'aborted',
 } as const
+
+/** What an end could not undo. */
+const leftBy = (error: unknown): string[] =>
+  error instanceof AbortError && error.cause instanceof RealtimeUploadError
+    ? [error.cause.message]
+    : []
 
 /** What the library would find later, when a file was made already. @throws {UsageError} */
 const check = ({ baseUrl, clientVersion }: DeviceSettings) => {
