@@ -65,7 +65,7 @@ export type ErrorCode =
 
 /** What an error knows beside its code and message. */
 export interface ErrorDetails {
-  /** The option or argument that was refused, such as `retry.giveUpAfter`. */
+  /** The option or argument that was refused, such as `retry.giveUpAfter`; `clientId` also by Frame.io. */
   option?: string | undefined
   /** The asset concerned. */
   assetId?: string | undefined

@@ -93,8 +93,41 @@ t.test('a client that Frame.io does not know is named', async t => {
   sandbox.faults.add({ on: 'device', do: { status: 401 } })
   sandbox.faults.add({ on: 'token', do: { status: 400, body: { error: 'invalid_client' } } })
   const { code, stderr } = await run(toTake)
-  t.match(stderr, `check clientId and clientSecret\n  Check clientId and clientSecret of ${file}`)
+  t.match(stderr, `check clientId in ${file} and clientSecret in ${file}\n`)
   t.equal(code, 1)
+})
+
+t.test('what a take is refused with says what to type next', async t => {
+  for (const [on, status, says] of [
+    [
+      'device',
+      401,
+      /401 \(no\)\n {2}This pairs it again: frameio-upload pair --credentials \S+json\n$/,
+    ],
+    [
+      'device',
+      404,
+      /then pair it again\n {2}This pairs it: frameio-upload pair --credentials \S+json\n$/,
+    ],
+    [
+      'create',
+      404,
+      /then pair it again\n {2}This pairs it: frameio-upload pair --credentials \S+json\n$/,
+    ],
+    [
+      'create',
+      403,
+      /lacks the right to do this\n {2}Look whether the device is in .* again: frameio/,
+    ],
+    ['register', 404, /404 \(no\)\n {2}Check the id: a C2C device must have made the asset\.\n/],
+  ] as const) {
+    const { sandbox, toTake } = await pairedFor(t)
+    sandbox.faults.add({ on, times: Infinity, do: { status, body: { error: 'no' } } })
+    const { code, stderr } = await run(toTake, { input: 'x' })
+    t.match(stderr, says, `${on} ${status}`)
+    t.notMatch(stderr, /pass a|function|`|check the id|parentId/)
+    t.equal(code, 1)
+  }
 })
 
 t.test('what is paused is said before the program starts', async t => {

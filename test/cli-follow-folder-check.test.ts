@@ -32,7 +32,11 @@ t.test('a folder that Frame.io does not know: said once, and nothing is watched'
   const { follow, sandbox, spool } = await setUp(t)
   const { code, stderr, stdout } = await follow(['--parent', 'no-such-folder']).ended
   t.strictSame([code, stdout], [1, ''])
-  t.match(stderr, /no-such-folder failed: Frame.io answered 404/)
+  t.match(
+    stderr,
+    /no-such-folder failed: Frame.io answered 404.*; check --parent, the id of a folder or/,
+  )
+  t.notMatch(stderr, /--device|parentId/)
   t.equal(count(stderr, /404/), 1, stderr)
   t.equal(callsOf(sandbox, 'create'), 0)
   await t.rejects(readdir(spool))

@@ -129,16 +129,21 @@ t.test('what stands in the file goes before the environment, and stays', async t
   t.match(without, { code: 2, stderr: /json has no clientId: frameio-upload pair makes one/ })
 })
 
-const word = (error: string): Fault['do'] => ({ status: 400, body: { error } })
+const word = (error: string, status = 400): Fault['do'] => ({ status, body: { error } })
 
 t.test('each refusal ends it with a word on what to do, and no token is kept', async t => {
   for (const [on, answer, says] of [
-    ['code', word('invalid_client'), /check clientId and clientSecret.*\n.*Check clientId and/],
-    ['code', word('invalid_request'), /the clientId must be unique to the device/],
+    ['code', word('invalid_client'), /; check clientId in .*json and FRAMEIO_CLIENT_SECRET, which/],
+    ['code', word('invalid_request'), /; clientId in .*json must be unique to the device/],
     ['code', { status: 200, body: { user_code: 'x' } }, /a device_code and a user_code must be/],
-    ['poll', word('invalid_client'), /Pairing failed.*check clientId and clientSecret/],
-    ['poll', word('access_denied'), /the person declined/],
-    ['device', { status: 401, body: { error: 'no' } }, /Reading the device failed.*401 \(no\)/],
+    ['poll', word('invalid_client'), /Pairing failed.*check clientId in .*json and FRAMEIO_CLIENT/],
+    ['poll', word('invalid_request'), /Pairing failed: Frame.io answered 400 \(invalid_request\)$/],
+    ['poll', word('access_denied'), /the person declined\n {2}Run it again for another code\.$/],
+    [
+      'device',
+      word('no', 401),
+      /Reading the device failed: .*401 \(no\)\n {2}This pairs it again: /,
+    ],
   ] as [Fault['on'], Fault['do'], RegExp][]) {
     const { sandbox, env, to, inFile } = await deviceFor(t)
     sandbox.faults.add({ on, times: Infinity, do: answer })
@@ -299,6 +304,64 @@ t.test('where the tokens cannot be kept, the device is let go', async t => {
   }
 })
 
+/** Of those who call the library: nothing that can be typed. */
+const THEIRS = /pass a|function|`|clientId and|parentId|baseUrl|apiTimeout|check the id/
+
+t.test('each refusal says what to type, or to do, next', async t => {
+  for (const [status, error, says] of [
+    [
+      401,
+      'no',
+      /401 \(no\)\n {2}This pairs it again: frameio-upload pair --credentials \S+json\n$/,
+    ],
+    [
+      402,
+      'usage exceeded',
+      /usage exceeded\); the account's plan allows no more: delete what.*\n$/,
+    ],
+    [403, 'no', /lacks the right to do this\n {2}It may film all the same: .*\n$/],
+    [
+      404,
+      'no',
+      /C2C Connections: then pair it again\n {2}This pairs it: frameio-upload pair .*\n$/,
+    ],
+    [409, 'Channel Paused', /has paused the device or its channel: resume it in the project's C2C/],
+  ] as const) {
+    const { sandbox, to } = await pairedFor(t)
+    sandbox.faults.add({ on: 'device', times: Infinity, do: word(error, status) })
+    const outcome = await run(['devices', ...to])
+    t.match(outcome, { code: 1, stdout: '' })
+    t.match(outcome.stderr, says)
+    t.notMatch(outcome.stderr, THEIRS)
+    tellsNoSecret(t, outcome)
+  }
+})
+
+t.test('id and secret are named where they were found', async t => {
+  for (const [kept, says] of [
+    [['clientId', 'clientSecret'], /check clientId in \S+json and clientSecret in \S+json\n$/],
+    [['clientId'], /check clientId in \S+json and FRAMEIO_CLIENT_SECRET\n$/],
+    [[], /check FRAMEIO_CLIENT_ID and FRAMEIO_CLIENT_SECRET\n$/],
+  ] as const) {
+    const { sandbox, file, device, to, clientSecret, inFile } = await pairedFor(t)
+    const { clientId } = device
+    const { clientId: _, clientSecret: __, ...tokens } = await inFile()
+    const all = { clientId, clientSecret }
+    const own = Object.fromEntries(kept.map(name => [name, all[name]]))
+    await writeFile(file, JSON.stringify({ ...tokens, ...own }))
+    const env = { FRAMEIO_CLIENT_ID: clientId, FRAMEIO_CLIENT_SECRET: clientSecret }
+    sandbox.faults.add({ on: 'token', times: Infinity, do: word('invalid_client') })
+    device.expire()
+    const outcome = await run(['devices', ...to], { env })
+    t.match(outcome, { code: 1, stdout: '', stderr: says })
+    t.notMatch(outcome.stderr, THEIRS)
+    sandbox.faults.add({ on: 'revoke', times: Infinity, do: word('invalid_client') })
+    const { stderr } = await run(['unpair', ...to], { env })
+    t.match(stderr.replace(", which is that of the device's model", ''), says)
+    tellsNoSecret(t, outcome)
+  }
+})
+
 t.test('where Frame.io cannot be told, the tokens stay', async t => {
   const { sandbox, to, inFile } = await pairedFor(t)
   const before = await inFile()
@@ -314,7 +377,10 @@ t.test('no advice names a flag that there is not', async t => {
   const away = [...to.slice(0, 2), '--base-url', 'http://127.0.0.1:9']
   const { code, stderr } = await run(['devices', ...away])
   t.equal(code, 1)
-  t.match(stderr, /Reading the device failed: .*127\.0\.0\.1:9\n$/)
+  t.match(
+    stderr,
+    /Reading the device failed: .*127\.0\.0\.1:9\n {2}Check the network, and a proxy or/,
+  )
   t.notMatch(stderr, '--give-up-after')
 })
 

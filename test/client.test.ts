@@ -81,7 +81,7 @@ t.test('an asset lives: created, registered, read and deleted, against the sandb
     code: 'ERR_ASSET_NOT_FOUND',
     assetId: asset.id,
     statusCode: 404,
-    message: /Reading asset .* failed: .*pass `device` exactly if/,
+    message: /Reading asset .* failed: .*; check the id$/,
   })
 })
 
@@ -392,6 +392,28 @@ t.test('a refusal ends in its own error, at once, with what Frame.io says', asyn
       })
       t.equal(requests.length, 1)
     }
+  }
+})
+
+t.test('a 404 says what to do about the call that got it', async t => {
+  const { client, url } = await answering(t, [[404, shortShape]])
+  const device = clientFor(t, url, { device: {} })
+  const { parentId: _, ...unplaced } = NEW
+  for (const [call, advice] of [
+    [
+      () => client.createRealtimeAsset(NEW),
+      /; check parentId, the id of a folder or project root$/,
+    ],
+    [
+      () => device.createRealtimeAsset(unplaced),
+      /; the device may have been removed .* pair it ag/,
+    ],
+    [() => device.getDevice(), /; the device may have been removed .*: then pair it again$/],
+    [() => client.registerParts('a1', [PART]), /; check the id, and pass `device` exactly if/],
+    [() => client.getAsset('a1'), /; check the id$/],
+    [() => client.deleteAsset('a1'), /; check the id$/],
+  ] as const) {
+    t.match(await failureOf(call()), { code: 'ERR_ASSET_NOT_FOUND', message: advice })
   }
 })
 

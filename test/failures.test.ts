@@ -1,4 +1,5 @@
 import t from 'tap'
+import { adviceFor } from '../lib/cli/device/advice.ts'
 import { adviceOn, messageOf } from '../lib/cli/failures.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
 
@@ -32,6 +33,33 @@ t.test('where no token was to be had it is said why, and no secret is suspected'
   t.equal(messageOf(lost), told)
   t.match(adviceOn(lost, 'cam.json'), /--give-up-after/)
   t.equal(adviceOn(late(new Error('EACCES')), 'cam.json'), undefined)
-  t.match(adviceOn(late(), 'cam.json'), 'Check clientId and clientSecret of cam.json.')
+  t.match(adviceOn(late(), 'cam.json'), /--give-up-after/)
   t.match(adviceOn(late(new Error('holds no new token yet'))), /--token-file/)
+})
+
+t.test('a token that came too late is said in words of the command', async t => {
+  const text =
+    'Reading the device failed: the token function did not answer within apiTimeout (50 ms)'
+  const late = new RealtimeUploadError('ERR_UNAUTHORIZED', text)
+  t.equal(messageOf(late), 'Reading the device failed: no token was to be had within 50 ms')
+})
+
+t.test('pair, unpair and devices never advise a flag of a take', async t => {
+  for (const [code, advice] of [
+    ['ERR_NETWORK', /^Check the network/],
+    ['ERR_TIMEOUT', /^Check the network, or wait/],
+    ['ERR_SERVER', /run it again/],
+    ['ERR_RATE_LIMITED', /^Run it again in a minute/],
+    ['ERR_BAD_RESPONSE', /log in where the network wants that/],
+  ] as const) {
+    const error = new RealtimeUploadError(code, 'Reading the device failed')
+    const text = 'Reading the device failed: the token function failed'
+    const noToken = new RealtimeUploadError('ERR_UNAUTHORIZED', text, { cause: error })
+    for (const command of ['pair', 'unpair', 'devices'] as const) {
+      t.match(adviceFor(command, error, 'cam.json'), advice)
+      t.match(adviceFor(command, noToken, 'cam.json'), advice, 'a token that could not be had')
+    }
+  }
+  const stuck = new RealtimeUploadError('ERR_TIMEOUT', 'Another process …', { path: 'cam.json' })
+  t.equal(adviceFor('pair', stuck, 'cam.json'), 'End what uses cam.json, and run it again.')
 })

@@ -95,6 +95,11 @@ t.test('a file lives: created, sent, complete, listed and deleted', async t => {
     assetId: file.id,
     message: /check the ids of account, folder and file$/,
   })
+  const elsewhere = await answering(t, [[404, { errors: [{ detail: 'no' }] }]])
+  t.match(await failureOf(elsewhere.client.whoAmI()), {
+    code: 'ERR_ASSET_NOT_FOUND',
+    message: /; check baseUrl: V4's API must be below it$/,
+  })
 })
 
 t.test('a folder of more than a page is listed whole, over its links', async t => {

@@ -2,6 +2,7 @@
  * What people are told when something failed: one sentence, and what to do about it.
  */
 import { type ErrorCode, RealtimeUploadError } from '../errors.ts'
+import { FOR_CALLERS } from '../frameio/dialect.ts'
 import type { UploadWarning } from '../upload/events.ts'
 import { flagOf } from './flags.ts'
 import { whyNotStarted, whyNotThere } from './not-started.ts'
@@ -28,17 +29,30 @@ const ADVICE: Partial<Record<ErrorCode, string>> = {
 export const adviceOn = (error: unknown, credentials?: string): string | undefined => {
   const advice = certificateAdvice(error)
   if (advice !== undefined || !(error instanceof RealtimeUploadError)) return advice
-  return credentials === undefined ? ADVICE[error.code] : adviceOnDevice(error, credentials)
+  if (credentials !== undefined) return adviceOnDevice(error, credentials)
+  // Its message says then what was not found.
+  const isElse = error.code === 'ERR_ASSET_NOT_FOUND' && error.assetId === undefined
+  return isElse ? undefined : ADVICE[error.code]
 }
 
 const adviceOnDevice = (error: RealtimeUploadError, file: string): string | undefined => {
-  const { code, cause } = error
-  if (code === 'ERR_NOT_PAIRED') {
-    return `This pairs it: frameio-upload pair --credentials ${shellWord(file)}`
+  const { code, cause, option, assetId, statusCode } = error
+  const pair = `frameio-upload pair --credentials ${shellWord(file)}`
+  if (code === 'ERR_NOT_PAIRED') return `This pairs it: ${pair}`
+  if (code === 'ERR_ASSET_NOT_FOUND') {
+    return assetId === undefined
+      ? `This pairs it: ${pair}`
+      : 'Check the id: a C2C device must have made the asset.'
+  }
+  if (code === 'ERR_FORBIDDEN') {
+    return `Look whether the device is in the project's C2C Connections. This pairs it again: ${pair}`
   }
   if (code !== 'ERR_UNAUTHORIZED') return ADVICE[code]
+  // Where id and secret come from stands in the message.
+  if (option === 'clientId') return undefined
   // A token that could not be had is no wrong one.
-  return cause === undefined ? `Check clientId and clientSecret of ${file}.` : adviceOn(cause)
+  if (cause !== undefined) return adviceOn(cause, file)
+  return statusCode === 401 ? `This pairs it again: ${pair}` : ADVICE.ERR_TIMEOUT
 }
 
 /** What Node and OpenSSL call the faults of a certificate, each with what to do about it. */
@@ -66,6 +80,22 @@ export const certificateAdvice = (error: unknown): string | undefined => {
 /** How it ends where a function that gives tokens, of which people know nothing, has thrown. */
 const NO_TOKEN = 'the token function failed'
 
+/** Likewise where it gives none. */
+const LATE_TOKEN = /the token function did not answer within apiTimeout \((.*)\)/
+
+/** What the library advises, and what people are told in its place: '' where a line of its own says it. */
+const IN_OUR_WORDS: readonly (readonly [theirs: string, ours: string])[] = [
+  [FOR_CALLERS.token, ''],
+  [FOR_CALLERS.legacy, ''],
+  [FOR_CALLERS.asset, ''],
+  [FOR_CALLERS.id, ''],
+  [FOR_CALLERS.parent, `; ${FOR_CALLERS.parent.replace('parentId', '--parent')}`],
+  [FOR_CALLERS.base, `; ${FOR_CALLERS.base.replace('baseUrl', '--base-url')}`],
+]
+
+const inOurWords = (message: string): string =>
+  IN_OUR_WORDS.reduce((text, [theirs, ours]) => text.replace(`; ${theirs}`, ours), message)
+
 /** What an error says, with the option that it names as people gave it: as a flag. */
 export const messageOf = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error)
@@ -79,7 +109,8 @@ export const messageOf = (error: unknown): string => {
   }
   const isTooLarge = error.code === 'ERR_STREAM_TOO_LARGE'
   const { message, option = isTooLarge ? 'maxSize' : '' } = error
-  const text = message.replace(option, flagOf(option) ?? option)
+  const said = inOurWords(message).replace(LATE_TOKEN, 'no token was to be had within $1')
+  const text = said.replace(option, flagOf(option) ?? option)
   return isTooLarge ? withSizes(text) : text
 }
 

@@ -35,6 +35,8 @@ export interface ApiRequest<T> {
   /** What is being done, as the beginning of an error message. */
   readonly what: string
   readonly details: ErrorDetails
+  /** What to do about a refusal, where it is another thing than after other calls. */
+  readonly advice?: Dialect['advice']
 }
 
 /** Whose call it is: what ends it, what renews its budget, and who is told of another try. */
@@ -213,10 +215,8 @@ export class Api {
     if (!read && !/^\s*</.test(text)) return undefined as T
     const body = parseJson(text)
     if (body === undefined) {
-      const failure = this.#failure(RULINGS.notTheirs, what, details, {
-        status,
-        reason: 'its body is no JSON',
-      })
+      const reason = 'its body is no JSON'
+      const failure = this.#failure(RULINGS.notTheirs, request, { status, reason })
       throw this.#unlessSafe(request, failure)
     }
     if (!read) return undefined as T
@@ -232,18 +232,12 @@ export class Api {
   }
 
   #refusal(request: ApiRequest<unknown>, answer: Answer, token: string): Failure {
-    const { what, details } = request
     const { status, headers, text } = answer
     const said = readFailure(parseJson(text))
     const reason = said === undefined ? undefined : quote(said, token)
     const ruling = judgeApiAnswer(status, said !== undefined, said)
-    const failure = this.#failure(
-      ruling,
-      what,
-      details,
-      { status, reason },
-      readRetryAfter(headers['retry-after']),
-    )
+    const retryAfter = readRetryAfter(headers['retry-after'])
+    const failure = this.#failure(ruling, request, { status, reason }, retryAfter)
     // A 429 was surely not carried out; of a 5xx nobody knows.
     const refused = ruling.verdict !== 'retry' || ruling.code === 'ERR_RATE_LIMITED'
     return refused ? failure : this.#unlessSafe(request, failure)
@@ -251,13 +245,12 @@ export class Api {
 
   #failure(
     ruling: Ruling,
-    what: string,
-    details: ErrorDetails,
+    { what, details, advice: own }: ApiRequest<unknown>,
     { status, reason }: { status: number; reason: string | undefined },
     retryAfter?: number,
   ): Failure {
     const { advice: known, afterServerError } = this.options.dialect
-    const advice = known[ruling.code]
+    const advice = own?.[ruling.code] ?? known[ruling.code]
     const message = `${what}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${advice ? `; ${advice}` : ''}`
     return new Failure(
       ruling,

@@ -7,9 +7,10 @@ import type { Dispatcher } from 'undici'
 import { AbortError } from '../errors.ts'
 import { openAgent } from '../net/agents.ts'
 import { Failure, type RetryOptions } from '../net/retry.ts'
-import { judgeAuthAnswer } from '../net/rulings.ts'
+import { judgeAuthAnswer, RULINGS } from '../net/rulings.ts'
 import { followSignal } from '../net/signals.ts'
 import type { AuthAnswer, AuthClient } from './auth.ts'
+import { FOR_CALLERS } from './dialect.ts'
 
 export interface AuthLine {
   readonly client: AuthClient
@@ -52,16 +53,22 @@ export const openLine = (
   }
 }
 
-/** @param what is being done, as the beginning of a message */
-export const refusalOf = (what: string, { status, reason }: AuthAnswer): Failure => {
+/**
+ * @param what is being done, as the beginning of a message
+ * @param words that this call alone may be refused with, and what they mean for it
+ */
+export const refusalOf = (
+  what: string,
+  { status, reason }: AuthAnswer,
+  words: Readonly<Record<string, string>> = {},
+): Failure => {
   const ruling = judgeAuthAnswer(status, reason)
-  const advice = ADVICE[reason ?? ''] ?? ''
+  const isClient = ruling === RULINGS.clientRefused
+  const known = isClient ? CLIENT : words[reason ?? '']
+  const advice = known === undefined ? '' : `; ${known}`
   const message = `${what}: Frame.io answered ${status}${reason ? ` (${reason})` : ''}${advice}`
-  return new Failure(ruling, message, { statusCode: status })
+  const option = isClient ? 'clientId' : undefined
+  return new Failure(ruling, message, { statusCode: status, option })
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
-  invalid_client: "; check clientId and clientSecret, which is that of the device's model",
-  invalid_request: '; the clientId must be unique to the device, and no mail or MAC address',
-  access_denied: '; the person declined',
-}
+const CLIENT = `${FOR_CALLERS.client}, which is that of the device's model`

@@ -14,6 +14,7 @@ import {
 } from './arguments.ts'
 import { deleteBy } from './deletion.ts'
 import { askDevice, type DeviceInfo } from './device-info.ts'
+import { DEVICE_GONE, FOR_CALLERS } from './dialect.ts'
 import {
   type CallRetry,
   type ConnectionOptions,
@@ -67,7 +68,8 @@ export class FrameioClient {
    * @throws {RealtimeUploadError} as the README's table says; an `AbortError` when the signal aborts
    */
   async createRealtimeAsset(options: CreateAssetOptions): Promise<Asset> {
-    const create = () => creationOf(options, this.#api.options.device !== undefined)
+    const isDevice = this.#api.options.device !== undefined
+    const create = () => creationOf(options, isDevice)
     const { path } = create()
     const request = {
       method: 'POST',
@@ -77,6 +79,7 @@ export class FrameioClient {
       idempotent: false,
       what: 'Creating the asset failed',
       details: {},
+      advice: { ERR_ASSET_NOT_FOUND: isDevice ? DEVICE_GONE : FOR_CALLERS.parent },
     } as const
     const context = this.#context('createRealtimeAsset')
     return within(this.#api.closing, options.signal, signal =>
@@ -195,6 +198,7 @@ export const registerParts = (
       idempotent: true,
       what: `Registering part ${numbersOf(parts)} of asset ${assetId} failed`,
       details: { assetId, partNumber: parts.length === 1 ? parts[0]?.number : undefined },
+      advice: { ERR_ASSET_NOT_FOUND: FOR_CALLERS.asset },
     },
     context,
   )

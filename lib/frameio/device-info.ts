@@ -2,6 +2,7 @@
  * Who a Camera to Cloud device is, as Frame.io knows it.
  */
 import type { Api, CallContext } from './api.ts'
+import { DEVICE_GONE } from './dialect.ts'
 import { isObject, nonsense } from './protocol.ts'
 
 /** A Camera to Cloud device as Frame.io describes it. Only the fields that are known are named. */
@@ -36,6 +37,7 @@ export const askDevice = (api: Api, context: CallContext) =>
       idempotent: true,
       what: 'Reading the device failed',
       details: {},
+      advice: { ERR_ASSET_NOT_FOUND: DEVICE_GONE },
     },
     context,
   )

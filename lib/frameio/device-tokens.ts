@@ -31,6 +31,7 @@ import { checkDispatcher } from '../net/http.ts'
 import { neverSent } from '../net/rulings.ts'
 import { type AuthClient, CLIENT_ID } from './auth.ts'
 import { checkTokens, type Tokens } from './auth-answers.ts'
+import { FOR_CALLERS } from './dialect.ts'
 import { BASE_URL, checkBaseUrl, checkVersion } from './options.ts'
 import { refresh } from './refresh.ts'
 import { leadOf, type Renewed, renewing } from './renewing.ts'
@@ -84,8 +85,8 @@ export const deviceTokens = (options: DeviceTokensOptions): RefreshingToken => {
 
   const refused = (message: string, statusCode: number, reason: string | undefined) => {
     if (reason === 'invalid_client') {
-      const text = `${message}; check clientId and clientSecret`
-      return new RealtimeUploadError('ERR_UNAUTHORIZED', text, { statusCode })
+      const text = `${message}; ${FOR_CALLERS.client}`
+      return new RealtimeUploadError('ERR_UNAUTHORIZED', text, { statusCode, option: 'clientId' })
     }
     const why = mayBeLost ? 'the answer to a refresh was lost' : 'its tokens are dead'
     return notPaired(`${message}; ${why}: pair the device again`, { path, statusCode })

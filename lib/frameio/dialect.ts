@@ -21,11 +21,26 @@ export interface Dialect {
   rateOf(kind: string): Rate | undefined
 }
 
+/** Advice that names what a call was given: the command has words of its own for that. */
+export const FOR_CALLERS = {
+  token: 'pass a valid token, or a function that fetches a fresh one',
+  legacy: 'a legacy developer token needs `legacyToken: true`, any other must not have it',
+  asset: 'check the id, and pass `device` exactly if the asset was made by a C2C device',
+  id: 'check the id',
+  parent: 'check parentId, the id of a folder or project root',
+  base: "check baseUrl: V4's API must be below it",
+  client: 'check clientId and clientSecret',
+} as const
+
+/** Of a device's calls that name no asset. */
+export const DEVICE_GONE =
+  "the device may have been removed in the project's C2C Connections: then pair it again"
+
+/** Whatever the call, but for those that have advice of their own. */
 export const ADVICE: Dialect['advice'] = {
-  ERR_UNAUTHORIZED: 'pass a valid token, or a function that fetches a fresh one',
+  ERR_UNAUTHORIZED: FOR_CALLERS.token,
   ERR_FORBIDDEN: 'the token lacks the right to do this',
-  ERR_ASSET_NOT_FOUND:
-    'check the id, and pass `device` exactly if the asset was made by a C2C device',
+  ERR_ASSET_NOT_FOUND: FOR_CALLERS.id,
   ERR_PLAN_LIMIT:
     "the account's plan allows no more: delete what it need not hold, or change the plan",
   ERR_CHANNEL_PAUSED:

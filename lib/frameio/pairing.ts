@@ -97,11 +97,15 @@ const requestCode = (line: Line): Promise<Code> => {
       what,
     })
     // A portal's page may come with 200.
-    if (answer.status !== 200 || answer.body === undefined) throw refusalOf(what, answer)
+    if (answer.status !== 200 || answer.body === undefined) throw refusalOf(what, answer, NO_CODE)
     const code = readDeviceCode(answer.body)
     return { ...code, expiresAt: askedAt + code.lifetime }
   }
   return withRetries(attempt, { retry, signal, pulse: new Pulse(), onRetry })
+}
+
+const NO_CODE = {
+  invalid_request: 'clientId must be unique to the device, and no mail or MAC address',
 }
 
 const GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
@@ -160,9 +164,11 @@ const poll = async ({ client, dispatcher, signal: aborting }: Line, deviceCode: 
   )
   if (answer.status === 200 && answer.body !== undefined) return readTokens(answer.body)
   const word = answer.reason === undefined ? undefined : WORDS[answer.reason]
-  if (word === undefined || answer.status >= 500) throw refusalOf(what, answer)
+  if (word === undefined || answer.status >= 500) throw refusalOf(what, answer, DECLINED)
   return word
 }
+
+const DECLINED = { access_denied: 'the person declined' }
 
 const final = (error: unknown) => (error instanceof Failure ? toldOf(error) : error)
 

@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { RealtimeUploadError } from '../../errors.ts'
+import { FOR_CALLERS } from '../../frameio/dialect.ts'
 import { onFile, tokenFile } from '../../frameio/token-file.ts'
 import { messageOf } from '../failures.ts'
 import type { Secrets } from '../secrets.ts'
@@ -17,6 +18,8 @@ export interface Credentials {
   readonly file: string
   readonly clientId: string
   readonly clientSecret: string
+  /** Where people find these two, as messages call it. */
+  readonly from: { readonly clientId: string; readonly clientSecret: string }
 }
 
 /**
@@ -27,8 +30,8 @@ export interface Credentials {
 export const readCredentials = (file: string, secrets: Secrets): Promise<Credentials> =>
   refusing(async () => {
     await onFile(file, () => stat(file))
-    const { clientId, clientSecret } = await read(file, secrets)
-    if (clientId !== undefined) return { file, clientId, clientSecret }
+    const { clientId, clientSecret, from } = await read(file, secrets)
+    if (clientId !== undefined) return { file, clientId, clientSecret, from }
     const hint = 'frameio-upload pair makes one, or set FRAMEIO_CLIENT_ID'
     throw new UsageError(`${file} has no clientId: ${hint}`)
   })
@@ -45,7 +48,7 @@ export const makeCredentials = (
   signal: AbortSignal,
 ): Promise<Credentials> =>
   refusing(async () => {
-    const { clientSecret } = await read(path, secrets)
+    const { clientSecret, from } = await read(path, secrets)
     const file = tokenFile(path)
     return onFile(path, async () => {
       const lock = await file.lock(signal)
@@ -55,7 +58,7 @@ export const makeCredentials = (
         // It must last, and be nobody else's (Frame.io's C2C guide).
         const clientId = known ?? randomUUID()
         await file.put(known === undefined ? { clientId } : {})
-        return { file: path, clientId, clientSecret }
+        return { file: path, clientId, clientSecret, from }
       } finally {
         await lock.release()
       }
@@ -69,13 +72,32 @@ const read = async (file: string, secrets: Secrets) => {
     if (typeof kept[name] === 'string') secrets.keep(kept[name])
   }
   if (FRAMEIO_CLIENT_SECRET) secrets.keep(FRAMEIO_CLIENT_SECRET)
-  const clientId = fieldOf(file, kept, 'clientId') ?? (FRAMEIO_CLIENT_ID || undefined)
-  const clientSecret = fieldOf(file, kept, 'clientSecret') ?? (FRAMEIO_CLIENT_SECRET || undefined)
-  if (clientSecret !== undefined) return { clientId, clientSecret }
+  const idInFile = fieldOf(file, kept, 'clientId')
+  const secretInFile = fieldOf(file, kept, 'clientSecret')
+  const clientId = idInFile ?? (FRAMEIO_CLIENT_ID || undefined)
+  const clientSecret = secretInFile ?? (FRAMEIO_CLIENT_SECRET || undefined)
+  // Where there is none yet, one is made in the file.
+  const isIdInFile = idInFile !== undefined || clientId === undefined
+  const from = {
+    clientId: isIdInFile ? `clientId in ${file}` : 'FRAMEIO_CLIENT_ID',
+    clientSecret: secretInFile === undefined ? 'FRAMEIO_CLIENT_SECRET' : `clientSecret in ${file}`,
+  }
+  if (clientSecret !== undefined) return { clientId, clientSecret, from }
   const where = `put clientSecret into ${file}, or set FRAMEIO_CLIENT_SECRET`
   throw new UsageError(
     `There is no client secret: ${where}. Frame.io gives it to the maker of a device`,
   )
+}
+
+/** What Frame.io says against a client, with where people find its id and secret. */
+export const naming = (error: unknown, { from }: Pick<Credentials, 'from'>): unknown => {
+  if (!(error instanceof RealtimeUploadError)) return error
+  const { code, cause } = error
+  const text = error.message
+    // By functions: the name of a file may have what a replacement would be read for.
+    .replace(FOR_CALLERS.client, () => `check ${from.clientId} and ${from.clientSecret}`)
+    .replace('; clientId must', () => `; ${from.clientId} must`)
+  return text === error.message ? error : new RealtimeUploadError(code, text, { ...error, cause })
 }
 
 /** What was received is never shown. @throws {UsageError} */

@@ -12,7 +12,7 @@ const GIVE_UP_AFTER = 60_000
 
 export const pair = async (session: Session): Promise<Told> => {
   const { secrets, display, signal } = session
-  const { file, ...client } = session.device
+  const { file, from: _, ...client } = session.device
   let codes = 0
   const { device } = await pairDevice({
     ...client,

@@ -6,13 +6,14 @@ import { resolveClientOptions } from '../../frameio/options.ts'
 import { readProxies } from '../../net/proxies.ts'
 import { openProxyAgent } from '../../net/proxy-agent.ts'
 import { Display } from '../display.ts'
-import { adviceOn, messageOf } from '../failures.ts'
+import { messageOf } from '../failures.ts'
 import { Output } from '../output.ts'
 import { Secrets } from '../secrets.ts'
 import { onSignals } from '../signals.ts'
 import { UsageError } from '../usage.ts'
+import { adviceFor } from './advice.ts'
 import type { DeviceSettings } from './arguments.ts'
-import { makeCredentials, readCredentials } from './credentials.ts'
+import { makeCredentials, naming, readCredentials } from './credentials.ts'
 import { devices } from './devices.ts'
 import { pair } from './pair.ts'
 import { unpair } from './unpair.ts'
@@ -49,7 +50,9 @@ export const runDevice = async (settings: DeviceSettings): Promise<DeviceEnd> =>
     const connection = { clientVersion, baseUrl, dispatcher: proxy?.dispatcher }
     const device = { ...credentials, ...connection }
     const session = { device, secrets, display, signal }
-    const { result, line } = await COMMANDS[command](session)
+    const { result, line } = await COMMANDS[command](session).catch(error => {
+      throw naming(error, credentials)
+    })
     display.stop()
     return (await output.tell(result, line)) ? 'done' : 'failed'
   } catch (error) {
@@ -62,8 +65,7 @@ export const runDevice = async (settings: DeviceSettings): Promise<DeviceEnd> =>
     }
     const { code }: { code?: ErrorCode } = error instanceof RealtimeUploadError ? error : {}
     const message = messageOf(error)
-    const advice = [adviceOn(error, file)].filter(text => !text?.startsWith('--give-up-after'))
-    const lines = [message, ...advice].filter(text => text !== undefined)
+    const lines = [message, adviceFor(command, error, file)].filter(text => text !== undefined)
     display.say('error', lines.join('\n  '), { code }, 'bad')
     if (json) await output.tell({ error: { code, message } })
     return 'failed'

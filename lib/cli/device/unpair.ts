@@ -8,8 +8,9 @@ import type { Session, Told } from './session.ts'
 const GIVE_UP_AFTER = 15_000
 
 export const unpair = async ({ device, signal }: Session): Promise<Told> => {
-  const { file } = device
-  const wasPaired = await unpairDevice({ ...device, signal, retry: { giveUpAfter: GIVE_UP_AFTER } })
+  const { from: _, ...paired } = device
+  const { file } = paired
+  const wasPaired = await unpairDevice({ ...paired, signal, retry: { giveUpAfter: GIVE_UP_AFTER } })
   const line = wasPaired
     ? `unpaired: the tokens are revoked, and no longer in ${file}`
     : `there are no tokens in ${file}: nothing was to be done`

@@ -3,6 +3,7 @@
  */
 import type { Api, CallContext } from '../api.ts'
 import { deleteBy } from '../deletion.ts'
+import { FOR_CALLERS } from '../dialect.ts'
 import {
   checkV4Id,
   type Page,
@@ -75,6 +76,7 @@ export const getUser = ({ api }: V4Account, context: CallContext): Promise<V4Use
       kind: 'me',
       what: 'Asking whose token it is failed',
       details: {},
+      advice: { ERR_ASSET_NOT_FOUND: FOR_CALLERS.base },
     },
     context,
   )

@@ -2,7 +2,7 @@
  * How V4 wants to be called (Frame.io's V4 guide on rate limits and errors): 30 s at least after a 5xx, a
  * second that doubles after a 429, and calls counted by kind, account and user.
  */
-import { ADVICE, type Dialect, type Rate } from '../dialect.ts'
+import { ADVICE, type Dialect, FOR_CALLERS, type Rate } from '../dialect.ts'
 
 /** Times in ms. */
 export interface V4Waits {
@@ -33,7 +33,7 @@ export const dialectOfV4 = (isLegacy: boolean, waits: V4Waits): Dialect => ({
   headers: isLegacy ? { 'x-frameio-legacy-token-auth': 'true' } : {},
   advice: {
     ...ADVICE,
-    ERR_UNAUTHORIZED: `${ADVICE.ERR_UNAUTHORIZED}; a legacy developer token needs \`legacyToken: true\`, any other must not have it`,
+    ERR_UNAUTHORIZED: `${FOR_CALLERS.token}; ${FOR_CALLERS.legacy}`,
     ERR_ASSET_NOT_FOUND: 'check the ids of account, folder and file',
   },
   ...waits,
