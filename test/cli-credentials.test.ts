@@ -241,7 +241,11 @@ t.test('arguments that make no sense end with 2, and nothing is asked', async t 
     ],
     [['--resume', '.', '--credentials', file], '--credentials is for a Camera to Cloud device'],
     [[...target, '--credentials', ''], '--credentials must not be empty'],
-    [[...target, '--credentials', `${file}.none`], /--credentials must be one .*ENOENT/],
+    [
+      [...target, '--credentials', `${file}.none`],
+      /no file .*none: frameio-upload pair .* makes it/,
+    ],
+    [target, /token: set FRAMEIO_TOKEN, or .*; a paired device has its own in --credentials FILE/],
     [toTake, '--credentials must be a file of JSON with an object in it', 'sandbox-secret'],
     [toTake, 'has no clientId: frameio-upload pair makes one', JSON.stringify({ clientSecret })],
     [toTake, 'There is no client secret', JSON.stringify({ clientId, ...tokens })],

@@ -422,8 +422,8 @@ t.test('what makes no sense ends with 2 before anything is made or asked', async
     ],
     [['pair', ...at('none/f.json')], /--credentials must be one that can be .*ENOENT/],
     [['pair', ...to], 'http_proxy must be', '', { http_proxy: 'ftp://proxy:1' }],
-    [['unpair', ...to], /--credentials must be one that can be .*ENOENT/],
-    [['devices', ...to], /--credentials must be one that can be .*ENOENT/],
+    [['unpair', ...to], /no file \S+json: frameio-upload pair --credentials \S+json makes it\n/],
+    [['devices', ...to], /no file \S+json: frameio-upload pair --credentials \S+json makes it\n/],
     [['devices', ...to], '--credentials must be a file of JSON', 'no'],
     [['--asset', 'a', 'pair'], "Unexpected argument 'pair': pair must come first"],
   ]

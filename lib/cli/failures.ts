@@ -37,7 +37,7 @@ export const adviceOn = (error: unknown, credentials?: string): string | undefin
 
 const adviceOnDevice = (error: RealtimeUploadError, file: string): string | undefined => {
   const { code, cause, option, assetId, statusCode } = error
-  const pair = `frameio-upload pair --credentials ${shellWord(file)}`
+  const pair = pairLine(file)
   if (code === 'ERR_NOT_PAIRED') return `This pairs it: ${pair}`
   if (code === 'ERR_ASSET_NOT_FOUND') {
     return assetId === undefined
@@ -54,6 +54,10 @@ const adviceOnDevice = (error: RealtimeUploadError, file: string): string | unde
   if (cause !== undefined) return adviceOn(cause, file)
   return statusCode === 401 ? `This pairs it again: ${pair}` : ADVICE.ERR_TIMEOUT
 }
+
+/** What pairs a device. */
+export const pairLine = (file: string): string =>
+  `frameio-upload pair --credentials ${shellWord(file)}`
 
 /** What Node and OpenSSL call the faults of a certificate, each with what to do about it. */
 const CERTIFICATES: readonly (readonly [codes: RegExp, advice: string])[] = [

@@ -25,7 +25,14 @@ export interface Tokens {
 
 /** @throws {UsageError} */
 export const tokensOf = async (
-  { tokenFile, producer, follow }: Pick<Settings, 'tokenFile' | 'producer' | 'follow'>,
+  {
+    tokenFile,
+    producer,
+    follow,
+    upload,
+  }: Pick<Settings, 'tokenFile' | 'producer' | 'follow'> & {
+    readonly upload?: Pick<Settings['upload'], 'device'>
+  },
   secrets: Secrets,
 ): Promise<Tokens> => {
   const { FRAMEIO_TOKEN } = process.env
@@ -34,7 +41,8 @@ export const tokensOf = async (
     return tokensIn(tokenFile, isStdinFree, secrets)
   }
   if (!FRAMEIO_TOKEN) {
-    throw new UsageError('There is no token: set FRAMEIO_TOKEN, or give --token-file FILE')
+    const own = upload?.device ? '; a paired device has its own in --credentials FILE' : ''
+    throw new UsageError(`There is no token: set FRAMEIO_TOKEN, or give --token-file FILE${own}`)
   }
   secrets.keep(FRAMEIO_TOKEN)
   checkBearer('FRAMEIO_TOKEN', FRAMEIO_TOKEN)

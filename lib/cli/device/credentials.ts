@@ -10,7 +10,7 @@ import { stat } from 'node:fs/promises'
 import { RealtimeUploadError } from '../../errors.ts'
 import { FOR_CALLERS } from '../../frameio/dialect.ts'
 import { onFile, tokenFile } from '../../frameio/token-file.ts'
-import { messageOf } from '../failures.ts'
+import { messageOf, pairLine } from '../failures.ts'
 import type { Secrets } from '../secrets.ts'
 import { UsageError } from '../usage.ts'
 
@@ -29,7 +29,12 @@ export interface Credentials {
  */
 export const readCredentials = (file: string, secrets: Secrets): Promise<Credentials> =>
   refusing(async () => {
-    await onFile(file, () => stat(file))
+    await onFile(file, () => stat(file)).catch(error => {
+      const isMissing = error.cause?.code === 'ENOENT'
+      throw isMissing
+        ? new UsageError(`There is no file ${file}: ${pairLine(file)} makes it`)
+        : error
+    })
     const { clientId, clientSecret, from } = await read(file, secrets)
     if (clientId !== undefined) return { file, clientId, clientSecret, from }
     const hint = 'frameio-upload pair makes one, or set FRAMEIO_CLIENT_ID'
