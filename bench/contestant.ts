@@ -16,6 +16,7 @@ const contestants = {
   'stream-chunker': () => import('./contestants/stream-chunker.ts'),
   undici: () => import('./contestants/undici.ts'),
   'disk-loop': () => import('./contestants/disk-loop.ts'),
+  camera: () => import('./contestants/camera.ts'),
   drain: () => import('./contestants/drain.ts'),
   resume: () => import('./contestants/resume.ts'),
 } satisfies Record<string, () => Promise<{ upload: Contestant }>>

@@ -18,6 +18,8 @@ export interface Job {
   readonly spoolDir?: string
   /** Bytes a second that the source gives; absent: it is always ready. */
   readonly rate?: number
+  /** No connection lives between these seconds; absent: all do. */
+  readonly outage?: readonly [from: number, to: number]
   /** The source is the stdout of another program. */
   readonly child?: boolean
   /** A finished file that is uploaded, in place of a source. */
@@ -51,6 +53,10 @@ export interface Figures {
   readonly lag: number
   /** Seconds until it was known what lies in a spool. */
   readonly known?: number
+  /** Seconds that a source with a rate was behind its clock at worst. */
+  readonly behind?: number
+  /** Bytes that lay in a spool at most. */
+  readonly waiting?: number
 }
 
 /** A program that writes so many bytes to its stdout, 32 KiB at a time, as ffmpeg does. */

@@ -10,6 +10,7 @@ import { GiB, type Pace } from './measure.ts'
 import { drawChart, type Goal, type Outcome, render, renderGoals } from './report.ts'
 import { afterwards } from './scenarios/afterwards.ts'
 import { apiLatency } from './scenarios/api-latency.ts'
+import { camera } from './scenarios/camera.ts'
 import { collapse } from './scenarios/collapse.ts'
 import { finishLag } from './scenarios/finish-lag.ts'
 import { fromAChild } from './scenarios/from-a-child.ts'
@@ -35,6 +36,7 @@ const SCENARIOS: Record<string, (pace: Pace) => Promise<Outcome>> = {
   memory,
   spool,
   syncs,
+  camera,
   outage,
   resume,
   afterwards,
