@@ -8,7 +8,7 @@ import t from 'tap'
 import { callsOf, shell } from './support/account.ts'
 import { commandLines, run, start } from './support/command.ts'
 import { pairedFor } from './support/device.ts'
-import { bytes, sandboxFor, sha256, until } from './support/sandboxes.ts'
+import { bytes, journalsIn, sandboxFor, sha256, until } from './support/sandboxes.ts'
 
 t.setTimeout(300_000)
 t.jobs = 4
@@ -186,8 +186,7 @@ t.test('--resume and a folder take the same file', async t => {
   const { sandbox, file, to, toTake } = await pairedFor(t)
   const spool = join(dirname(file), 'spool')
   const { child, ended } = start([...toTake, '--spool', spool], { input: 'abc', open: true })
-  await until(() => existsSync(spool) && callsOf(sandbox, 'create') > 0, 'the take')
-  await new Promise(resolve => setTimeout(resolve, 1_500)) // What is older is durable.
+  await until(() => /"mark"/.test(journalsIn(spool)), 'the journal to have it')
   child.kill('SIGKILL')
   await ended
   const resumed = await run([...to, '--device', '1.2.3', '--resume', spool])

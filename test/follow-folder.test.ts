@@ -23,7 +23,7 @@ import { realDisk } from '../lib/spool/disk.ts'
 import { lineOf } from '../lib/spool/journal.ts'
 import { Ledger } from '../lib/spool/ledger.ts'
 import { assetsIn, follow, isOld, oldFile, placeFor } from './support/followed-folder.ts'
-import { bytes, sha256, until } from './support/sandboxes.ts'
+import { bytes, journalsIn, sha256, until } from './support/sandboxes.ts'
 
 const putsIn = ({ requests }: Sandbox): number =>
   requests.filter(({ operation }) => operation === 'put').length
@@ -169,7 +169,7 @@ t.test('what was cut off goes on where it was', async t => {
   await until(() => putsIn(sandbox) === 3)
   const [asset] = assetsIn(sandbox) as [SandboxAsset]
   await until(() => asset.parts.filter(({ stored }) => stored).length === 3)
-  await new Promise(resolve => setTimeout(resolve, 100)) // The journal has it after 10 ms.
+  await until(() => journalsIn(spool).split('"stored"').length === 4, 'the journal to have it')
   aborting.abort()
   await t.rejects(ended, { name: 'AbortError' })
   t.strictSame((await readdir(spool)).sort(), [asset.id, 'followed.journal', 'followed.lock'])

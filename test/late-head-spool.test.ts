@@ -17,6 +17,7 @@ import {
   endOf,
   folderFor,
   hashOf,
+  journalsIn,
   lastTwo,
   SMALL,
   sandboxFor,
@@ -97,7 +98,7 @@ const cutOff = async (
   if (held !== undefined) {
     const others = Math.ceil(size / 1_000) - 1
     await until(() => seen.part.length === others)
-    await new Promise(resolve => setTimeout(resolve, 100)) // The journal tells of them.
+    await until(() => journalsIn(dir).split('"stored"').length > others, 'the journal to have it')
   }
   upload.destroy(new Error('cut off'))
   await endOf(upload)

@@ -134,12 +134,12 @@ t.test('a body that stands still is 400 RequestTimeout', async t => {
 })
 
 t.test('a body that trickles is not one that stands still', async t => {
-  const sandbox = await boot(t, { bodyTimeout: 1000 })
+  const sandbox = await boot(t, { bodyTimeout: 2_000 })
   const url = await urlFor(sandbox, mp4(sandbox).id)
   const line = await dial(url)
   line.socket.write(putHead(url, 5))
   for (const byte of '12345') {
-    await new Promise(resolve => setTimeout(resolve, 300))
+    await new Promise(resolve => setTimeout(resolve, 450))
     line.socket.write(byte)
   }
   await until(() => line.received !== '')

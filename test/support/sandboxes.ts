@@ -2,6 +2,7 @@
  * A sandbox for a test, uploads into it, and sources of bytes to upload.
  */
 import { createHash, randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -169,6 +170,14 @@ export const shown = (error: unknown): string =>
   [inspect(error, { depth: 9 }), JSON.stringify(error), error instanceof Error && error.stack].join(
     '\n',
   )
+
+/** What the journals of all uploads in a spool say by now. */
+export const journalsIn = (dir: string): string =>
+  (existsSync(dir) ? readdirSync(dir) : [])
+    .map(name => join(dir, name, 'journal'))
+    .filter(path => existsSync(path))
+    .map(path => readFileSync(path, 'utf8'))
+    .join('')
 
 /** Waits until the condition holds. Only a guard against hanging fails it. */
 export const until = async (condition: () => boolean, what = 'a condition'): Promise<void> => {
