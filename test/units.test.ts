@@ -257,7 +257,7 @@ t.test('what failed comes with what to do, and what is underneath', async t => {
     ['ERR_SOURCE_TRUNCATED', /upload the file anew/],
     ['ERR_SOURCE_CHANGED', /--until-pid/],
   ] as const) {
-    t.match(adviceOn(new RealtimeUploadError(code, 'x')), advice)
+    t.match(adviceOn(new RealtimeUploadError(code, 'x', { assetId: 'a1' })), advice)
   }
   const cause = new Error('two', { cause: Object.assign(new Error('one'), { code: 'EONE' }) })
   t.strictSame(causesOf(new Error('three', { cause })), [
