@@ -2,6 +2,7 @@
  * `--follow` with a folder, on the built command.
  */
 import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, open, readdir, readFile, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -173,15 +174,16 @@ t.test('a file that its writer did not finish: 3, and which', async t => {
 })
 
 t.test('a second one on the same spool is refused', async t => {
-  const { follow } = await setUp(t)
+  const { spool, follow } = await setUp(t)
   const first = follow()
-  await new Promise(resolve => setTimeout(resolve, 10))
-  await until(() => first.child.exitCode !== null || first.child.pid !== undefined)
-  const second = async () => (await follow('--once').ended).stderr
-  const isRefused = (said: string) => said.includes(`process ${first.child.pid}`)
-  let said = await second()
-  for (let tries = 0; !isRefused(said) && tries < 20; tries++) said = await second()
-  t.match(said, `process ${first.child.pid} is working on this spool`)
+  const { pid } = first.child
+  const isTaken = () =>
+    existsSync(join(spool, 'followed.lock')) &&
+    readFileSync(join(spool, 'followed.lock'), 'utf8').includes(`"pid":${pid},`)
+  await until(isTaken, 'the first to have the spool')
+  const { code, stderr } = await follow('--once').ended
+  t.equal(code, 1)
+  t.match(stderr, `process ${pid} is working on this spool`)
   first.child.kill('SIGTERM')
   t.equal((await first.ended).code, 0)
 })
