@@ -83,7 +83,7 @@ const openLocked = async (path: string, what: string): Promise<FileHandle> => {
   const handle = await open(path, flags, 0o600)
   try {
     const isLocked = process.platform === 'linux' ? await flock(handle) : undefined
-    const said = await readFile(path, 'utf8').catch(() => '')
+    const said = await handle.readFile('utf8').catch(() => '')
     if (isLocked === false) throw inUse(path, said, what)
     if (isLocked === undefined && (await isAlive(path, said))) throw inUse(path, said, what)
     return handle

@@ -11,7 +11,7 @@ import { SHORT_OF_FILES } from './support/short-of-files.ts'
 const NO_PROC = process.platform !== 'linux' && 'who writes a file is seen on Linux alone'
 
 t.test(
-  'it waits for a file, knows the writer it knew, and takes no lesser lock',
+  'it waits for a file, knows the writers it knew, and takes no lesser lock',
   { skip: NO_PROC },
   async t => {
     const path = join(await folderFor(t), 'A001.wav')
@@ -27,7 +27,10 @@ t.test(
       'writer true false',
       'EMFILE',
       'writer true false',
+      'EMFILE',
+      'writer true false',
       'lock EMFILE',
+      'lock ERR_SPOOL_IN_USE',
       'EMFILE',
       '3 bytes',
       '',

@@ -100,11 +100,11 @@ export class WriterWatch {
   }
 
   async #learn(now: number): Promise<void> {
-    if (this.#holder && !isWriter(this.#holder, this.#file)) {
-      this.#holder = undefined
-      this.#nextSearch = 0 // Another may have it as well.
+    if (this.#holder) {
+      if (isWriter(this.#holder, this.#file)) return
+      this.#nextSearch = 0 // Another may have it as well: until that is known it counts as there.
     }
-    if (!this.#holder && now >= this.#nextSearch) await this.#search(now)
+    if (now >= this.#nextSearch) await this.#search(now)
   }
 
   async #search(now: number): Promise<void> {

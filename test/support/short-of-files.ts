@@ -5,7 +5,7 @@
  *
  * It writes the file itself, and says what it finds.
  */
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { GrownFile } from '../../lib/follow/grown-file.ts'
 import { WriterWatch } from '../../lib/follow/writers.ts'
@@ -26,9 +26,20 @@ const fill = (path: string): number[] => {
   }
 }
 
+/** As on Windows, where a lock is what its file says of a process; here of one that lives. */
+const lockWithoutFlock = async (path: string): Promise<void> => {
+  writeFileSync(path, JSON.stringify({ pid: process.ppid }))
+  Object.defineProperty(process, 'platform', { value: 'win32' })
+  const locked = lock(path).then(
+    () => 'taken',
+    error => error.code,
+  )
+  say('lock', await locked)
+}
+
 if (process.argv[1] === SHORT_OF_FILES) {
   const [path = ''] = process.argv.slice(2)
-  openSync(path, 'r+')
+  const [writer] = [openSync(path, 'r+'), openSync(path, 'r+')]
   const { signal } = new AbortController()
   const file = await GrownFile.open(path, undefined, signal)
   const watch = new WriterWatch(file.id)
@@ -39,6 +50,9 @@ if (process.argv[1] === SHORT_OF_FILES) {
   await look(1_000)
   const held = fill(path)
   await look(2_000)
+  closeSync(writer)
+  held.push(...fill('/dev/null')) // Its number is another file's now.
+  await look(3_000)
   // One is enough for the file of the lock, and too few for whoever locks it.
   closeSync(held.pop() as number)
   const locked = lock(`${path}.lock`).then(
@@ -46,6 +60,7 @@ if (process.argv[1] === SHORT_OF_FILES) {
     error => error.code,
   )
   say('lock', await locked)
+  await lockWithoutFlock(`${path}.other`)
   fill(path)
   const opening = GrownFile.open(path, undefined, signal)
   setTimeout(() => {
