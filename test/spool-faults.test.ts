@@ -27,8 +27,9 @@ const takeOver = async (
   {
     isOffline = false,
     onSent = () => {},
+    keep,
     ...options
-  }: Partial<SpoolOptions> & { isOffline?: boolean; onSent?: () => void } = {},
+  }: Partial<SpoolOptions> & { isOffline?: boolean; onSent?: () => void; keep?: string } = {},
 ) => {
   const memoryLimit = 1e6
   const memory = new BlockAccount(new BlockPool(memoryLimit, 512))
@@ -63,6 +64,7 @@ const takeOver = async (
     origin: 'https://api.frame.io',
     partSize: 1_000,
     maxSize: 1e9,
+    keep,
   })
   const splitter = new Splitter({
     plan: () => 1_000,
@@ -118,6 +120,18 @@ t.test(
     }
   },
 )
+
+t.test('nor does one in which the take stays, which is whole in the end', async t => {
+  const data = bytes(9_500)
+  for (const times of [1, 2, 3, 4]) {
+    const disk = new LyingDisk()
+    disk.faults.push({ on: 'open', times, after: 2, error: error('EMFILE') })
+    const { warnings, spool } = await takeOver(disk, data, { keep: 'clip.mp4' })
+    t.ok(warnings.length > 0 && warnings.every(code => code === 'SPOOL_FULL'), `${warnings}`)
+    t.notOk(spool.hasFailed)
+    t.ok(disk.files.get('/spool/asset/clip.mp4')?.equals(data), `after ${times}`)
+  }
+})
 
 t.test(
   'what could not be opened for a while is on the disk when the upload is given up',

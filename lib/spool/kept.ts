@@ -13,6 +13,7 @@
 import { basename, extname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { fileNameOf } from '../file-name.ts'
+import { isTooMany } from '../net/shortage.ts'
 import { type Disk, isFull } from './disk.ts'
 import { hasRoom, isOwn } from './folder.ts'
 import type { KeptFile } from './home.ts'
@@ -132,7 +133,8 @@ export class Kept {
       const file = await this.take.open(path)
       await file.write(chunks, at)
     } catch (error) {
-      if (isFull(error)) return false
+      // No write has too many files open: there is none yet.
+      if (isFull(error) || isTooMany(error)) return false
       throw error
     }
     await this.take.sync()
