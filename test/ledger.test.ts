@@ -120,6 +120,33 @@ t.test(`a power cut at any moment forgets nothing (SEED=${SEED})`, async t => {
   }
 })
 
+t.test('one that cannot be put into its place keeps nobody from going on', async t => {
+  const text = longJournal(SEED)
+  const full = LyingDisk.of(new Map([[PATH, text]]))
+  full.capacity = text.length
+  const answers = await answersOf(full)
+  /** A network drive may do it, and say that it did not. */
+  const refusing = (isDone: boolean) => {
+    const disk = LyingDisk.of(new Map([[PATH, text]]))
+    const rename = disk.rename.bind(disk)
+    disk.rename = async (from, to) => {
+      if (isDone) await rename(from, to)
+      throw Object.assign(new Error('EPERM: of the test'), { code: 'EPERM' })
+    }
+    return disk
+  }
+  for (const isDone of [false, true]) {
+    const disk = refusing(isDone)
+    const ledger = await openOn(disk)
+    await ledger.add({ ...fileOf(99, 99), t: 'done', assetId: 'new' })
+    await ledger.close()
+    t.equal(sizeOn(disk) < text.length, isDone)
+    t.match((await openOn(disk)).of(fileOf(99, 99)), { assetId: 'new' })
+    t.strictSame([...disk.files.keys()], [PATH])
+    t.equal(await answersOf(refusing(isDone)), answers)
+  }
+})
+
 t.test('what rots in one that was written anew is told of', async t => {
   const disk = LyingDisk.of(new Map([[PATH, longJournal(SEED)]]))
   await (await openOn(disk)).close()

@@ -95,13 +95,13 @@ export class Ledger {
       const { entries, end } = await read(disk, path)
       const counting = countingOf(entries)
       const isWorth = end >= LONG && entries.length > ONE_IN * counting.length
-      const size = (isWorth && (await writeAnew(disk, dir, counting))) || end
+      const size = isWorth ? await writeAnew(disk, dir, counting) : end
       const file = await disk.open(path)
       try {
         // A tail that is torn was never relied upon.
         if (size < (await file.size())) await file.cut(size)
         await file.sync()
-        // Whoever was killed may have given it its name just now.
+        // It has its name since just now, or whoever was killed gave it that.
         await disk.syncFolder(dir)
         const journal = new Journal<Line>(file, size, async () => false)
         if (entries.length === 0) journal.add(OPENING)
@@ -198,27 +198,22 @@ const countingOf = (entries: readonly Line[]): Line[] => {
 }
 
 /**
- * Puts a journal of these records alone into the place of the one that is there.
+ * Puts a journal of these records alone into the place of the one that is there. Its name is not durable yet.
  *
- * @returns its size in bytes; undefined where the disk did not take it, and the old one stays
+ * @returns bytes of the journal that has the name then: the old one, where the disk did not take this
  */
-const writeAnew = async (
-  disk: Disk,
-  dir: string,
-  records: readonly Line[],
-): Promise<number | undefined> => {
-  const path = `${dir}/${FRESH}`
-  let size: number
+const writeAnew = async (disk: Disk, dir: string, records: readonly Line[]): Promise<number> => {
+  const [path, fresh] = [`${dir}/${NAME}`, `${dir}/${FRESH}`]
   try {
-    size = await writeAll(disk, path, records)
+    const size = await writeAll(disk, fresh, records)
+    await disk.rename(fresh, path)
+    return size
   } catch {
     // Long as it is the old one is right; and what is left of this goes at the next start.
-    await disk.remove(path).catch(() => {})
-    return undefined
+    await disk.remove(fresh).catch(() => {})
+    // Network drives may have renamed it, and say that they did not.
+    return (await read(disk, path)).end
   }
-  await disk.rename(path, `${dir}/${NAME}`)
-  await disk.syncFolder(dir)
-  return size
 }
 
 const writeAll = async (disk: Disk, path: string, records: readonly Line[]): Promise<number> => {
