@@ -304,6 +304,19 @@ t.test('a drive that stays away as the file ends is given up, and the journal st
   t.equal(await hashOf(asset), sha256(await readFile(path)))
 })
 
+t.test('who waits for a drive at the end waits no longer than the upload', async t => {
+  const retry = { giveUpAfter: Infinity, minDelay: 600_000, maxDelay: 600_000 }
+  const { upload, path, file, ending, follow, numbers, seen } = await setUp(t, { retry })
+  const following = uploadFrom({ file: path, follow }, upload)
+  await append(file, bytes(3_500))
+  await until(() => numbers().length === 2)
+  stale(t, path, () => true)
+  ending.abort()
+  await until(() => seen.retry.some(({ stage }) => stage === 'read'))
+  upload.destroy(new Error('enough'))
+  await t.rejects(following, { message: 'enough' })
+})
+
 t.test('an upload that is destroyed leaves neither timer nor descriptor', async t => {
   const { upload, path, file, follow, numbers } = await setUp(t)
   const following = uploadFrom({ file: path, follow }, upload)
