@@ -20,6 +20,8 @@ import {
   type ResumeOptions,
   resumeUploads,
 } from '../lib/index.ts'
+import { realDisk } from '../lib/spool/disk.ts'
+import { listUploads } from '../lib/spool/list.ts'
 import {
   bytes,
   clientFor,
@@ -167,6 +169,23 @@ t.test('an upload that was cut off is finished', async t => {
   t.equal(asset.sha256, sha256(data))
   t.strictSame(await readdir(dir), [])
   t.strictSame(await resumeAll({ dir, client }), [], 'and there is nothing left to do')
+})
+
+t.test("a folder that cannot be looked into, such as another user's, is told of", async t => {
+  const { asset, client, dir, folder } = await cutOff(t, 2_500)
+  const { list } = realDisk
+  t.teardown(() => Object.assign(realDisk, { list }))
+  const denied = Object.assign(new Error('EACCES: permission denied'), { code: 'EACCES' })
+  Object.assign(realDisk, {
+    list: async (path: string) => (path === folder ? Promise.reject(denied) : list(path)),
+  })
+  t.match(await listUploads(dir), [{ assetId: asset.id, folder, error: denied }])
+  const message = /cannot be read or written: EACCES: permission denied\. Nothing was deleted/
+  t.match(await resumeAll({ dir, client }), [
+    { assetId: asset.id, error: { code: 'ERR_SPOOL_DAMAGED', path: folder, message } },
+  ])
+  Object.assign(realDisk, { list })
+  t.match(await resumeAll({ dir, client }), [{ bytes: 2_500 }])
 })
 
 t.test('one that ended exactly with a part has that for its final one', async t => {

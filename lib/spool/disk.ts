@@ -198,6 +198,10 @@ const makeAll = async (path: string): Promise<string[]> => {
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT'
 
+/** Of a folder that was to be listed: it is a file. */
+export const isNoFolder = (error: unknown): boolean =>
+  (error as NodeJS.ErrnoException).code === 'ENOTDIR'
+
 /** Of a write. ENOSPC from a sync is none of these: it counts as a failure (NFS). */
 export const isFull = (error: unknown): boolean =>
   (error as NodeJS.ErrnoException).code === 'ENOSPC'

@@ -12,7 +12,7 @@
 import { basename } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
 import type { Lock } from '../lock.ts'
-import type { Disk } from './disk.ts'
+import { type Disk, isNoFolder } from './disk.ts'
 import { HEAD_SIZE, isHead } from './journal.ts'
 
 /** Where a part's bytes lie. */
@@ -52,16 +52,23 @@ export const isOwn = (name: string): boolean =>
  * Is it the folder of an upload? Others are left alone, whatever is in them: other programs have files
  * of these names as well, and what a resume finds no upload in, it removes. So it must be called as
  * Frame.io calls assets, and people no folder, or hold a journal of ours. An empty one is that of an
- * upload which was cut off at once.
+ * upload which was cut off at once; and one that cannot be looked into counts by its name, for a recording
+ * that another user made must not be passed over without a word: whoever opens it says why that fails.
  */
 export const isOurs = async (disk: Disk, folder: string): Promise<boolean> => {
-  const names = await disk.list(folder).catch(() => undefined)
-  if (names?.length === 0) return UUID.test(basename(folder)) && (await isThere(disk, folder))
-  const hasOwn = (names ?? []).some(
+  const isCalledSo = UUID.test(basename(folder))
+  let names: string[]
+  try {
+    names = await disk.list(folder)
+  } catch (error) {
+    return isCalledSo && !isNoFolder(error)
+  }
+  if (names.length === 0) return isCalledSo && (await isThere(disk, folder))
+  const hasOwn = names.some(
     name =>
       ['journal', 'lock', 'reserve', OVERFLOW].includes(name) || partNumberOf(name) !== undefined,
   )
-  return hasOwn && (UUID.test(basename(folder)) || (await hasJournal(disk, folder)))
+  return hasOwn && (isCalledSo || (await hasJournal(disk, folder)))
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i

@@ -35,12 +35,11 @@ export const listUploads = async (dir: string): Promise<Waiting[]> => {
   const uploads: Waiting[] = []
   for (const folder of folders) {
     if (!(await isOurs(realDisk, folder))) continue
-    try {
-      uploads.push(await see(folder))
-    } catch (error) {
+    const seen = await see(folder).catch(async error => {
       // Whoever works on it has finished it in this very moment.
-      if (await isOurs(realDisk, folder)) throw error
-    }
+      return (await isOurs(realDisk, folder)) ? unseen(folder, error) : undefined
+    })
+    if (seen) uploads.push(seen)
   }
   return uploads
 }
@@ -64,3 +63,16 @@ const see = async (folder: string): Promise<Waiting> => {
     return { ...seen, opening: undefined, file: undefined, bytesStored: 0, error: error as Error }
   }
 }
+
+/** One that cannot be looked into: another user's, or on a drive that is away. */
+const unseen = async (folder: string, error: Error): Promise<Waiting> => ({
+  assetId: basename(folder),
+  folder,
+  opening: undefined,
+  file: undefined,
+  bytes: 0,
+  bytesStored: 0,
+  changedAt: (await stat(folder)).mtimeMs,
+  lockedBy: undefined,
+  error,
+})

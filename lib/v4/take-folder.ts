@@ -17,7 +17,7 @@ import { basename, extname, join } from 'node:path'
 import { fileNameOf } from '../file-name.ts'
 import type { Lock } from '../lock.ts'
 import { segmentName } from '../segments/segment-name.ts'
-import type { Disk } from '../spool/disk.ts'
+import { type Disk, isNoFolder } from '../spool/disk.ts'
 import { isTakeHead } from './take-journal.ts'
 
 /** Behind the name of a piece that is not whole yet, of what is torn off, and of the record of its upload. */
@@ -67,13 +67,18 @@ const OWN = new Set(['lock', 'journal', 'journal.torn', 'reserve'])
 /** What a take that was cut off at once may hold; or nothing. */
 const ALMOST_NOTHING = new Set(['lock', 'reserve', 'journal'])
 
-/** Is it the folder of a take? Whatever else lies in a spool is left alone. */
+/** Is it the folder of a take? Whatever else lies in a spool is left alone. Where it cannot be looked into, its name says. */
 export const isTakeFolder = async (disk: Disk, folder: string): Promise<boolean> => {
-  const names = await disk.list(folder).catch(() => undefined)
-  if (!names) return false
+  const isCalledSo = NAME.test(basename(folder))
+  let names: string[]
+  try {
+    names = await disk.list(folder)
+  } catch (error) {
+    return isCalledSo && !isNoFolder(error)
+  }
   const head = names.includes('journal') ? await headOf(disk, `${folder}/journal`) : undefined
   if (head && head.length > 0) return isTakeHead(head)
-  const isNothing = NAME.test(basename(folder)) && names.every(n => ALMOST_NOTHING.has(n))
+  const isNothing = isCalledSo && names.every(n => ALMOST_NOTHING.has(n))
   // What is not there has no names either.
   return isNothing && (await disk.size(folder)) !== undefined
 }
