@@ -5,6 +5,7 @@ import {
   type PairDeviceOptions,
   type PairingCode,
   pairDevice,
+  RealtimeUploadError,
   type Retry,
   type Tokens,
 } from '../lib/index.ts'
@@ -204,13 +205,35 @@ t.test('a secret that comes back in a refusal is not shown', async t => {
 })
 
 t.test('where the device cannot be asked any more, the tokens are not lost', async t => {
-  for (const status of [503, 403]) {
+  const json = (status: number, error: string): Fault['do'] => ({ status, body: { error } })
+  for (const answer of [
+    { status: 503 },
+    { status: 403 },
+    json(400, 'no'),
+    json(402, 'usage exceeded'),
+    json(404, 'no such device'),
+    json(409, 'Channel Paused'),
+    { status: 200, body: { nonsense: 1 } },
+  ]) {
     const sandbox = await sandboxFor(t, quick)
-    sandbox.faults.add({ on: 'device', times: Infinity, do: { status } })
+    sandbox.faults.add({ on: 'device', times: Infinity, do: answer })
     const { tokens, device } = await pairDevice(optionsFor(sandbox))
     t.equal(device, undefined)
     t.equal(tokens.accessToken, sandbox.devices.paired[0]?.accessToken)
+    t.strictSame(sandbox.devices.paired.map(isPaired), [true], shown(answer))
   }
+})
+
+t.test('they are saved soon, however long the device is asked for', async t => {
+  const sandbox = await sandboxFor(t, quick)
+  sandbox.faults.add({ on: 'device', times: Infinity, do: { status: 503 } })
+  const saved: Tokens[] = []
+  const options = optionsFor(sandbox, [], {
+    retry: { ...QUICK, giveUpAfter: Infinity },
+    save: tokens => void saved.push(tokens),
+  })
+  t.match(await pairDevice(options), { device: undefined })
+  t.equal(saved[0]?.accessToken, sandbox.devices.paired[0]?.accessToken)
 })
 
 t.test('a screen is told when a code is over, and each time only of that code', async t => {
@@ -303,6 +326,7 @@ t.test(
   'tokens that came and are not kept are revoked, and what it failed with is told',
   async t => {
     const broken = new Error('no room')
+    const alike = new RealtimeUploadError('ERR_SERVER', 'no room')
     const stop = new AbortController()
     const cases: [name: string, more: Partial<PairDeviceOptions>, says: object, fault?: Fault][] = [
       [
@@ -319,6 +343,16 @@ t.test(
           },
         },
         broken,
+        { on: 'device', do: { status: 503 } },
+      ],
+      [
+        'onRetry throws what Frame.io may have answered',
+        {
+          onRetry: () => {
+            throw alike
+          },
+        },
+        alike,
         { on: 'device', do: { status: 503 } },
       ],
       ['they cannot be saved', { save: () => Promise.reject(broken) }, broken],
@@ -339,7 +373,7 @@ t.test(
       if (fault) sandbox.faults.add(fault)
       const error = await pairDevice(optionsFor(sandbox, [], more)).catch(error => error)
       t.match(error, says, name)
-      if (says === broken) t.equal(error, broken, name)
+      if (says instanceof Error) t.equal(error, says, name)
       t.equal(callsOf(sandbox).at(-1), 'revoke', name)
       t.strictSame(sandbox.devices.paired.map(isPaired), [false], name)
       await until(() => sandbox.stats.openSockets === 0, `no connection after: ${name}`)

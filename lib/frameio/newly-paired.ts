@@ -42,35 +42,41 @@ export const keep = async (
   }
 }
 
-/** Who the device is. A person has done their part: not for want of this must that be lost. */
+/** How long it may take, with all tries, in ms: until it is over the tokens are nowhere but in memory. */
+const LONGEST_ASKING = 10_000
+
+/**
+ * Who the device is. A person has done their part: not for want of this must that be lost. What Frame.io answers
+ * a device that may not ask, or that it does not know yet, is not documented; a 401 alone is about the tokens.
+ */
 const whoIs = async (line: PairingLine, tokens: Tokens): Promise<DeviceInfo | undefined> => {
-  const { client, dispatcher, retry, signal, onRetry } = line
+  const { client, dispatcher, retry } = line
   const { baseUrl, clientVersion } = client
   const device = { clientVersion }
   const token = tokens.accessToken
   const api = new Api(resolveClientOptions({ token, baseUrl, device, dispatcher, retry }))
+  let isCallers = false
+  const onRetry = (retry: Retry) => {
+    try {
+      line.onRetry(retry)
+    } catch (error) {
+      isCallers = true
+      throw error
+    }
+  }
   try {
-    return await askDevice(api, { signal, pulse: new Pulse(), onRetry })
+    return await withDeadline(line.signal, { allowed: () => LONGEST_ASKING }, signal =>
+      askDevice(api, { signal, pulse: new Pulse(), onRetry }),
+    )
   } catch (error) {
-    if (error instanceof RealtimeUploadError && MAY_PASS.has(error.code)) return undefined
+    if (error === DEADLINE) return undefined
+    const isAnswer = !isCallers && error instanceof RealtimeUploadError
+    if (isAnswer && error.code !== 'ERR_UNAUTHORIZED') return undefined
     throw error
   }
 }
 
-/**
- * Faults of the way to Frame.io, or of its own. And a device may be forbidden to ask: no answer of a real
- * one is documented, and its tokens may only write.
- */
-const MAY_PASS: ReadonlySet<string> = new Set([
-  'ERR_FORBIDDEN',
-  'ERR_NETWORK',
-  'ERR_TIMEOUT',
-  'ERR_SERVER',
-  'ERR_RATE_LIMITED',
-  'ERR_BAD_RESPONSE',
-])
-
-/** How long that may take in all, in ms: a person may have pressed Ctrl-C, and waits for the end. */
+/** How long revoking may take in all, in ms: a person may have pressed Ctrl-C, and waits for the end. */
 const LONGEST = 5_000
 const RETRY = { giveUpAfter: 3_000, minDelay: 250, maxDelay: 1_000 }
 

@@ -23,7 +23,7 @@ export type { PairDeviceOptions, PairingCode } from './pairing-options.ts'
 export interface Pairing {
   /** To be kept where nobody else can read them, unless `save` has: `saveDeviceTokens` does. */
   readonly tokens: Tokens
-  /** Undefined where Frame.io could not be asked any more: the device is paired all the same. */
+  /** Undefined where Frame.io could not be asked any more, for 10 s at most, or did not say: it is paired all the same. */
   readonly device: DeviceInfo | undefined
 }
 
