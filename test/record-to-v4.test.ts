@@ -193,6 +193,26 @@ t.test('a token that comes while the recording goes on is used by the next piece
   await isAllThere(t, sandbox)
 })
 
+t.test('where a refusal is followed by another, that is said as well', async t => {
+  const { sandbox, record, events, codes } = await start(t)
+  const refuse = (status: number) => {
+    sandbox.faults.clear()
+    sandbox.faults.add({ on: 'api', times: Infinity, do: { status, body: { errors: [] } } })
+  }
+  refuse(403)
+  const source = async function* () {
+    for await (const chunk of slowly(film)) {
+      yield chunk
+      if (codes().length > 0 || !events.some(({ type }) => type === 'piece')) continue
+      await until(() => codes().length > 0)
+      refuse(402)
+    }
+    await until(() => codes().length > 1)
+  }
+  t.match(await failureOf(record(source())), { code: 'ERR_PLAN_LIMIT' })
+  t.strictSame(codes(), ['UPLOAD_FAILED', 'UPLOAD_FAILED'])
+})
+
 t.test('an abort leaves all that is not stored for a resume', async t => {
   const { sandbox, record, dir, client, events } = await start(t)
   const aborting = new AbortController()

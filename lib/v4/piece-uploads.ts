@@ -83,7 +83,7 @@ const noteStored = async (
 export interface PieceUploadsOptions extends Omit<PieceUploadOptions, 'onOpen'> {
   /** Of a piece the disk is rid, or it stays there for good. */
   readonly onFreed: (bytes: number) => void
-  /** One was refused for good; `isKnown`: and none was stored since the last time. */
+  /** One was refused for good; `isKnown`: as the last time, and none was stored since. */
   readonly onFailure: (failure: { readonly error: Error; readonly isKnown: boolean }) => void
   readonly onMove: () => void
 }
@@ -100,7 +100,8 @@ export class PieceUploads {
   readonly #stored: UploadedFile[] = []
   #running: Promise<void> | undefined
   #failure: Error | undefined
-  #isKnown = false
+  /** The code of the last failure, while no piece was stored since. */
+  #known: unknown
   /** Of the pieces that are stored, and of the one on its way. */
   #past = NO_PROGRESS
   #present = NO_PROGRESS
@@ -145,14 +146,16 @@ export class PieceUploads {
       for (let [next] = this.#waiting; next; [next] = this.#waiting) {
         await this.#upload(next)
         this.#waiting.shift()
-        this.#isKnown = false
+        this.#known = undefined
       }
       this.#running = undefined
     } catch (error) {
       this.#failure = error as Error
       this.#running = undefined
-      this.#options.onFailure({ error: error as Error, isKnown: this.#isKnown })
-      this.#isKnown = true
+      const { code = '' } = error as Partial<RealtimeUploadError>
+      const isKnown = code === this.#known
+      this.#known = code
+      this.#options.onFailure({ error: error as Error, isKnown })
     }
   }
 
