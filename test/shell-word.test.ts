@@ -42,6 +42,8 @@ t.test('the line leads to where the take went, with all that was given for that'
       "--v4 a --token-file 'my token'",
     ],
     [{ upload: {}, tokenFile: '/dev/fd/63' }, undefined, ''],
+    [{ upload: {}, tokenFile: '/dev/stdin' }, undefined, ''],
+    [{ upload: {}, tokenFile: '/dev/shm/t' }, undefined, '--token-file /dev/shm/t'],
   ] as const) {
     const line = resumeLine('d', reach, account)
     const url = wanted.endsWith('--base-url') ? ' https://frame.example/api' : ''

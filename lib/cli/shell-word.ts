@@ -28,7 +28,7 @@ export const resumeLine = (
     device: device?.clientVersion,
     credentials: credentials && pathWord(credentials),
     // Of a pipe (`<(…)`) nobody gets the same again.
-    'token-file': tokenFile && !/^\/(dev|proc)\//.test(tokenFile) ? pathWord(tokenFile) : undefined,
+    'token-file': tokenFile && !PIPE.test(tokenFile) ? pathWord(tokenFile) : undefined,
     'base-url': baseUrl && String(baseUrl),
   }).flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag} ${shellWord(value)}`]))
   return [
@@ -37,6 +37,9 @@ export const resumeLine = (
     ...(legacyToken ? ['--legacy-token'] : []),
   ].join(' ')
 }
+
+/** As shells call a pipe. What else lies below /dev may be a file, such as in /dev/shm. */
+const PIPE = /^\/(dev\/(fd\/|stdin$)|proc\/)/
 
 /** A file's name may look like an option. */
 const pathWord = (path: string): string => (path.startsWith('-') ? `./${path}` : path)
