@@ -165,7 +165,7 @@ t.test('a token or folder that is wrong is found before the program starts', asy
   for (const [args, says, more] of [
     [to, /401.*\n.*FRAMEIO_TOKEN.* needs --legacy-token\.\n/, { FRAMEIO_TOKEN: 'no-such-token' }],
     [to, /401/, { FRAMEIO_TOKEN: legacyToken }],
-    [elsewhere, /Listing folder f-1 failed.*404.*\n {2}Check --v4 ACCOUNT\/FOLDER\.\n/, {}],
+    [elsewhere, /Listing folder f-1 failed.*404 \([^)]*\)\n {2}Check --v4 ACCOUNT\/FOLDER\.\n/, {}],
   ] as const) {
     const { code, stdout, stderr } = await run([...args, ...program], { env: { ...env, ...more } })
     t.match(stderr, says)

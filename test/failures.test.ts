@@ -1,6 +1,7 @@
 import t from 'tap'
 import { adviceFor } from '../lib/cli/device/advice.ts'
 import { adviceOn, messageOf } from '../lib/cli/failures.ts'
+import * as v4 from '../lib/cli/v4/telling.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
 
 const failed = (code: string) =>
@@ -44,6 +45,17 @@ t.test('a token that came too late is said in words of the command', async t => 
   t.equal(messageOf(late), 'Reading the device failed: no token was to be had within 50 ms')
 })
 
+t.test('of what V4 does not find it is said once what to check', async t => {
+  const of404 = (advice: string) =>
+    new RealtimeUploadError('ERR_ASSET_NOT_FOUND', `It failed: Frame.io answered 404; ${advice}`)
+  const ids = of404('check the ids of account, folder and file')
+  t.equal(messageOf(ids), 'It failed: Frame.io answered 404')
+  t.equal(v4.adviceFor(ids, false), 'Check --v4 ACCOUNT/FOLDER.')
+  const base = of404("check baseUrl: V4's API must be below it")
+  t.match(messageOf(base), /; check --base-url: V4's API must be below it$/)
+  t.equal(v4.adviceFor(base, false), undefined)
+})
+
 t.test('pair, unpair and devices never advise a flag of a take', async t => {
   for (const [code, advice] of [
     ['ERR_NETWORK', /^Check the network/],
@@ -60,6 +72,10 @@ t.test('pair, unpair and devices never advise a flag of a take', async t => {
       t.match(adviceFor(command, noToken, 'cam.json'), advice, 'a token that could not be had')
     }
   }
+  const text =
+    'Reading the device failed: the token function did not answer within apiTimeout (1 ms)'
+  const late = new RealtimeUploadError('ERR_UNAUTHORIZED', text)
+  t.match(adviceFor('devices', late, 'cam.json'), /^Check the network, or wait/)
   const stuck = new RealtimeUploadError('ERR_TIMEOUT', 'Another process …', { path: 'cam.json' })
   t.equal(adviceFor('pair', stuck, 'cam.json'), 'End what uses cam.json, and run it again.')
 })

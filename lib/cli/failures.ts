@@ -92,6 +92,8 @@ const IN_OUR_WORDS: readonly (readonly [theirs: string, ours: string])[] = [
   [FOR_CALLERS.token, ''],
   [FOR_CALLERS.legacy, ''],
   [FOR_CALLERS.asset, ''],
+  [FOR_CALLERS.ids, ''],
+  // Behind both that begin with it.
   [FOR_CALLERS.id, ''],
   [FOR_CALLERS.parent, `; ${FOR_CALLERS.parent.replace('parentId', '--parent')}`],
   [FOR_CALLERS.base, `; ${FOR_CALLERS.base.replace('baseUrl', '--base-url')}`],

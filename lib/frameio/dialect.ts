@@ -27,6 +27,7 @@ export const FOR_CALLERS = {
   legacy: 'a legacy developer token needs `legacyToken: true`, any other must not have it',
   asset: 'check the id, and pass `device` exactly if the asset was made by a C2C device',
   id: 'check the id',
+  ids: 'check the ids of account, folder and file',
   parent: 'check parentId, the id of a folder or project root',
   base: "check baseUrl: V4's API must be below it",
   client: 'check clientId and clientSecret',

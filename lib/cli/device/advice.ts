@@ -38,10 +38,12 @@ export const adviceFor = (
 ): string | undefined => {
   const advice = certificateAdvice(error)
   if (advice !== undefined || !(error instanceof RealtimeUploadError)) return advice
-  const { code, cause, path } = error
+  const { code, cause, option, path, statusCode } = error
   // A token that could not be had is no wrong one.
   const isLate = code === 'ERR_UNAUTHORIZED' && cause instanceof RealtimeUploadError
   if (isLate) return adviceFor(command, cause, file)
+  const isUnheard = code === 'ERR_UNAUTHORIZED' && (option ?? cause ?? statusCode) === undefined
+  if (isUnheard) return OWN[command].ERR_TIMEOUT
   if (code === 'ERR_TIMEOUT' && path !== undefined)
     return `End what uses ${path}, and run it again.`
   return OWN[command][code] ?? adviceOn(error, file)

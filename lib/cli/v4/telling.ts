@@ -2,6 +2,7 @@
  * What happens to a take for V4, said as it happens, and the words for what went wrong.
  */
 import type { RealtimeUploadError } from '../../errors.ts'
+import { FOR_CALLERS } from '../../frameio/dialect.ts'
 import type { FileRetry } from '../../v4/events.ts'
 import type { TakeEvent } from '../../v4/take-events.ts'
 import { describeRetry } from '../describe.ts'
@@ -64,8 +65,11 @@ const tooLarge = ({ message }: Error): string =>
 
 /** What to do about it, where it is another thing than elsewhere. */
 export const adviceFor = (error: unknown, isLegacy: boolean): string | undefined => {
-  const { code } = error as Partial<RealtimeUploadError>
-  if (code === 'ERR_ASSET_NOT_FOUND') return 'Check --v4 ACCOUNT/FOLDER.'
+  const { code, message = '' } = error as Partial<RealtimeUploadError>
+  if (code === 'ERR_ASSET_NOT_FOUND') {
+    // Of whom a token is has no id: its message says what to check.
+    return message.includes(FOR_CALLERS.base) ? undefined : 'Check --v4 ACCOUNT/FOLDER.'
+  }
   if (code === 'ERR_STORAGE_REJECTED') return undefined
   if (code === 'ERR_STREAM_TOO_LARGE') return tooLarge(error as Error)
   const advice = adviceOn(error)

@@ -34,7 +34,7 @@ export const dialectOfV4 = (isLegacy: boolean, waits: V4Waits): Dialect => ({
   advice: {
     ...ADVICE,
     ERR_UNAUTHORIZED: `${FOR_CALLERS.token}; ${FOR_CALLERS.legacy}`,
-    ERR_ASSET_NOT_FOUND: 'check the ids of account, folder and file',
+    ERR_ASSET_NOT_FOUND: FOR_CALLERS.ids,
   },
   ...waits,
   rateOf: kind => RATES[kind] ?? RATE,
