@@ -179,6 +179,8 @@ t.test('what makes no sense is refused', async t => {
   const rows: [string[], RegExp][] = [
     [['--list'], /--list has no meaning without --resume/],
     [['--resume', '/nowhere'], /--resume must be a folder/],
+    [['--resume', '.', '--base-url', 'http://frame.io'], /--base-url must be an https URL/],
+    [['--resume', '.', '--device', 'x'], /--device must be a semantic version/],
     [['--resume', '.', '--name', 'a.mp4'], /--name has no meaning with --resume/],
     [['--resume', '.', '--spool', '.'], /--spool has no meaning with --resume/],
     [['--resume', '.', '--', 'true'], /no program stands behind it/],

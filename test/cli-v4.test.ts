@@ -471,6 +471,10 @@ t.test('arguments that make no sense end with 2, before anything starts', async 
       ['--asset', 'x', '--name', 'a.mp4', '--legacy-token'],
       /--legacy-token has no .* without --v4/,
     ],
+    [
+      ['--resume', dir, '--v4', 'a', '--base-url', 'http://frame.io'],
+      /--base-url must be an https URL/,
+    ],
     [['--resume', dir, '--v4'], /--resume needs --v4 ACCOUNT/],
     [
       ['--resume', dir, '--v4', 'a', '--spool', 'x'],

@@ -3,7 +3,7 @@
  */
 import { statSync } from 'node:fs'
 import { FrameioClient } from '../frameio/client.ts'
-import { DEFAULT_CAP } from '../frameio/options.ts'
+import { DEFAULT_CAP, resolveClientOptions } from '../frameio/options.ts'
 import { type Resumed, resumeUploads } from '../sources/resume.ts'
 import { listUploads, type Waiting as Unfinished } from '../spool/list.ts'
 import { keptIncomplete } from '../upload/warnings.ts'
@@ -43,10 +43,21 @@ export const resumeTakes = async (settings: ResumeSettings): Promise<ResumeEnd> 
   const output = new Output(json, display, secrets, patience)
   try {
     if (list) return await show(dir, output)
+    checkConnection(settings)
     return await finish(settings, { secrets, display, output, signal: aborting.signal })
   } finally {
     display.stop()
     await display.settle(aborting.signal, aborting.signal.aborted)
+  }
+}
+
+/** What the library would refuse once the token was read. @throws {UsageError} */
+const checkConnection = ({ upload }: ResumeSettings): void => {
+  const { baseUrl, device, memoryLimit, retry } = upload
+  try {
+    resolveClientOptions({ token: 'unknown', baseUrl, device, memoryLimit, retry })
+  } catch (error) {
+    throw new UsageError(messageOf(error))
   }
 }
 

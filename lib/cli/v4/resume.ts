@@ -4,10 +4,11 @@
  */
 import { statSync } from 'node:fs'
 import { FrameioV4Client } from '../../frameio/v4/client.ts'
+import type { FrameioV4ClientOptions } from '../../frameio/v4/options.ts'
 import { NO_PROGRESS } from '../../upload/progress.ts'
 import { type ResumedV4, resumeV4 } from '../../v4/resume-v4.ts'
 import { Display } from '../display.ts'
-import { causesOf } from '../failures.ts'
+import { causesOf, messageOf } from '../failures.ts'
 import { Output, type Patience } from '../output.ts'
 import { Secrets } from '../secrets.ts'
 import type { V4ResumeSettings } from '../settings.ts'
@@ -42,7 +43,7 @@ export const resumeForV4 = async (
   const waiting = new Waiting(display, 'uploaded')
   try {
     const { connection, disconnect } = await connectV4(settings, secrets, waiting)
-    const client = new FrameioV4Client({ ...connection, accountId })
+    const client = openClient({ ...connection, accountId })
     try {
       return await finish(settings, { client, display, output, signal })
     } finally {
@@ -52,6 +53,15 @@ export const resumeForV4 = async (
   } finally {
     display.stop()
     await display.settle(signal, signal.aborted)
+  }
+}
+
+/** @throws {UsageError} */
+const openClient = (options: FrameioV4ClientOptions): FrameioV4Client => {
+  try {
+    return new FrameioV4Client(options)
+  } catch (error) {
+    throw new UsageError(messageOf(error))
   }
 }
 
