@@ -3,6 +3,7 @@ import { adviceFor } from '../lib/cli/device/advice.ts'
 import { adviceOn, messageOf } from '../lib/cli/failures.ts'
 import * as v4 from '../lib/cli/v4/telling.ts'
 import { RealtimeUploadError } from '../lib/errors.ts'
+import { explained } from '../lib/v4/file-upload.ts'
 
 const failed = (code: string) =>
   new RealtimeUploadError('ERR_NETWORK', 'Reading asset a1 failed', {
@@ -33,6 +34,9 @@ t.test('where no token was to be had it is said why, and no secret is suspected'
   const told = 'Reading the device failed: no token is to be had (Refreshing failed: ECONNREFUSED)'
   t.equal(messageOf(lost), told)
   t.match(adviceOn(lost, 'cam.json'), /--give-up-after/)
+  t.match(adviceOn(lost), /^--give-up-after/)
+  t.match(v4.adviceFor(lost, false), /^--give-up-after.*trying\.$/)
+  t.equal(messageOf(explained(lost, 'It is kept')), `${told}. It is kept`)
   t.equal(adviceOn(late(new Error('EACCES')), 'cam.json'), undefined)
   t.match(adviceOn(late(), 'cam.json'), /--give-up-after/)
   t.match(adviceOn(late(new Error('holds no new token yet'))), /--token-file/)

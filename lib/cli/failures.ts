@@ -30,6 +30,10 @@ export const adviceOn = (error: unknown, credentials?: string): string | undefin
   const advice = certificateAdvice(error)
   if (advice !== undefined || !(error instanceof RealtimeUploadError)) return advice
   if (credentials !== undefined) return adviceOnDevice(error, credentials)
+  // A token that could not be had is no wrong one.
+  const { cause } = error
+  const isUnheard = error.code === 'ERR_UNAUTHORIZED' && cause instanceof RealtimeUploadError
+  if (isUnheard) return adviceOn(cause)
   // Its message says then what was not found.
   const isElse = error.code === 'ERR_ASSET_NOT_FOUND' && error.assetId === undefined
   return isElse ? undefined : ADVICE[error.code]
@@ -81,7 +85,7 @@ export const certificateAdvice = (error: unknown): string | undefined => {
   return CERTIFICATES.find(([pattern]) => codes.some(code => pattern.test(code)))?.[1]
 }
 
-/** How it ends where a function that gives tokens, of which people know nothing, has thrown. */
+/** What is said where a function that gives tokens, of which people know nothing, has thrown. */
 const NO_TOKEN = 'the token function failed'
 
 /** Likewise where it gives none. */
@@ -110,8 +114,10 @@ export const messageOf = (error: unknown): string => {
     return whyNotStarted(error) ?? whyNotThere(error) ?? error.message
   }
   const { cause } = error
-  if (cause instanceof Error && error.message.endsWith(NO_TOKEN)) {
-    return error.message.replace(NO_TOKEN, `no token is to be had (${messageOf(cause)})`)
+  if (cause instanceof Error && error.message.includes(NO_TOKEN)) {
+    return error.message
+      .replace(NO_TOKEN, () => `no token is to be had (${messageOf(cause)})`)
+      .replaceAll(NO_TOKEN, 'no token is to be had')
   }
   const isTooLarge = error.code === 'ERR_STREAM_TOO_LARGE'
   const { message, option = isTooLarge ? 'maxSize' : '' } = error

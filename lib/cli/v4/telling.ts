@@ -65,7 +65,7 @@ const tooLarge = ({ message }: Error): string =>
 
 /** What to do about it, where it is another thing than elsewhere. */
 export const adviceFor = (error: unknown, isLegacy: boolean): string | undefined => {
-  const { code, message = '' } = error as Partial<RealtimeUploadError>
+  const { code, cause, message = '' } = error as Partial<RealtimeUploadError>
   if (code === 'ERR_ASSET_NOT_FOUND') {
     // Of whom a token is has no id: its message says what to check.
     return message.includes(FOR_CALLERS.base) ? undefined : 'Check --v4 ACCOUNT/FOLDER.'
@@ -73,6 +73,6 @@ export const adviceFor = (error: unknown, isLegacy: boolean): string | undefined
   if (code === 'ERR_STORAGE_REJECTED') return undefined
   if (code === 'ERR_STREAM_TOO_LARGE') return tooLarge(error as Error)
   const advice = adviceOn(error)
-  if (code !== 'ERR_UNAUTHORIZED' || isLegacy) return advice
+  if (code !== 'ERR_UNAUTHORIZED' || cause !== undefined || isLegacy) return advice
   return `${advice} A legacy developer token needs --legacy-token.`
 }
