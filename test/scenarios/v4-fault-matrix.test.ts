@@ -30,8 +30,11 @@ const ONCE_A_CALL = new Set(['once', 'six times on one part', 'for ever'])
 
 const CALLS: Readonly<Record<Stage, 'create' | 'put'>> = { register: 'create', put: 'put' }
 
+/** Every other of the sample: what is behind it is tried on the live path as well. */
+const someOf = (row: Row): Cell[] => sampleOf(row).filter((_, at) => at % 2 === 0)
+
 /** `LONG=1` runs every cell, as `npm run test:long` does. */
-const chosen = process.env.LONG ? cellsOf : sampleOf
+const chosen = process.env.LONG ? cellsOf : someOf
 const cellsFor = (row: Row): Cell[] =>
   chosen(row).filter(({ way, repetition }) => way.stage === 'put' || ONCE_A_CALL.has(repetition))
 
