@@ -279,13 +279,16 @@ t.test('Ctrl-Z', { skip: noTerminal || notLinux }, async t => {
   t.test('stops command and program, and they go on together', async t => {
     const { asset, env, to, sign } = await accountFor(t)
     const film = `echo $$ > ${sign('pid')}; ${FILM}`
-    const again = `while [ ! -e ${sign('go')} ]; do sleep 0.05; done; echo again; fg`
-    const line = `set -m; ${quoted([...to, ...shell(film)])}; ${again}`
+    const fg = `while [ ! -e ${sign('go')} ]; do sleep 0.05; done; echo again; fg`
+    const line = `set -m; ${quoted([...to, ...shell(film)])}; ${fg}`
     const { ended, press, shows } = openTerminal(line, { env })
     await shows(/in 0\.0 KiB/)
     const program = await idIn(sign('pid'))
+    // Once in some forty runs the first did nothing; why is not known. Whoever sits there presses again.
     press(KEYS.ctrlZ)
-    await until(() => stateOf(program) === 'T', 'the program to be stopped')
+    const again = setInterval(() => press(KEYS.ctrlZ), 10_000)
+    const isStopped = until(() => stateOf(program) === 'T', 'the program to be stopped')
+    await isStopped.finally(() => clearInterval(again))
     await writeFile(sign('go'), '')
     await shows(/again[\s\S]*in 0\.0 KiB/)
     await until(() => stateOf(program) !== 'T', 'the program to go on')
