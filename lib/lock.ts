@@ -10,6 +10,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { RealtimeUploadError } from './errors.ts'
+import { shortageIn } from './shortage.ts'
 
 export interface Lock {
   /** Harmless when called twice. */
@@ -93,9 +94,6 @@ const openLocked = async (path: string, what: string): Promise<FileHandle> => {
   }
 }
 
-/** What a machine says that is short of something in this moment. */
-const SHORT: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'])
-
 /** Undefined where there is no such program. */
 const flock = (handle: FileHandle): Promise<boolean | undefined> =>
   new Promise((resolve, reject) => {
@@ -103,10 +101,10 @@ const flock = (handle: FileHandle): Promise<boolean | undefined> =>
       stdio: ['ignore', 'ignore', 'ignore', handle.fd],
       env: { PATH: process.env.PATH },
     })
-    child.once('error', (error: NodeJS.ErrnoException) => {
+    child.once('error', error => {
       // It may be there all the same, and others lock with it.
-      if (SHORT.has(error.code ?? '')) reject(error)
-      else resolve(undefined)
+      if (shortageIn(error) === undefined) resolve(undefined)
+      else reject(error)
     })
     child.once('exit', (code, signal) => {
       if (code === 0) resolve(true)

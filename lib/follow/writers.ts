@@ -7,7 +7,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
-import { isTooMany } from '../net/shortage.ts'
+import { isTooMany } from '../shortage.ts'
 import type { WriterFacts } from './over.ts'
 
 /** A file, whatever its name is. */

@@ -6,7 +6,7 @@
  * pass, and gets the budget of retries.
  */
 import type { ErrorCode, RealtimeUploadError } from '../errors.ts'
-import { shortageIn } from './shortage.ts'
+import { shortageIn } from '../shortage.ts'
 
 /** What a fault calls for. */
 export type Verdict =

@@ -7,7 +7,7 @@
 import { basename, dirname } from 'node:path'
 import { RealtimeUploadError } from '../errors.ts'
 import { findWriter } from '../follow/writers.ts'
-import { isTooMany } from '../net/shortage.ts'
+import { isTooMany } from '../shortage.ts'
 import type { FileFacts, FileRecord, Ledger } from '../spool/ledger.ts'
 import { type FolderView, nothingAt, type Seen } from './folder-view.ts'
 import { type Failure, judge, type Verdict } from './judge.ts'

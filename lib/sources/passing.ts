@@ -3,7 +3,7 @@
  * a disk gets room, and whoever changes a file comes to an end.
  */
 import type { RealtimeUploadError } from '../errors.ts'
-import { shortageIn } from '../net/shortage.ts'
+import { shortageIn } from '../shortage.ts'
 
 const CODES = new Set([
   ...['ERR_NETWORK', 'ERR_TIMEOUT', 'ERR_SERVER', 'ERR_RATE_LIMITED', 'ERR_UNAUTHORIZED'],

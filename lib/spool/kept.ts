@@ -13,7 +13,7 @@
 import { basename, extname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { fileNameOf } from '../file-name.ts'
-import { isTooMany } from '../net/shortage.ts'
+import { isTooMany } from '../shortage.ts'
 import { type Disk, isFull } from './disk.ts'
 import { hasRoom, isOwn } from './folder.ts'
 import type { KeptFile } from './home.ts'

@@ -7,7 +7,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Lock } from '../lock.ts'
-import { isTooMany } from '../net/shortage.ts'
+import { isTooMany } from '../shortage.ts'
 import { type DiskFile, isFull } from './disk.ts'
 import { claimFolder, hasRoom, markOverflow, partFile, refuseUsed, removeFolder } from './folder.ts'
 import { LOOK_AGAIN } from './fullness.ts'

@@ -4,7 +4,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { RealtimeUploadError } from '../errors.ts'
-import { shortageIn } from '../net/shortage.ts'
+import { shortageIn } from '../shortage.ts'
 import type { Disk, DiskFile } from './disk.ts'
 import { damaged } from './recover.ts'
 

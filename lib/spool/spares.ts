@@ -15,7 +15,7 @@ export class Spares {
   readonly #parts = new Set<SpoolPart>()
   /** Parts that are being sent from memory, which cannot be had back. */
   readonly #sending = new Set<SpoolPart>()
-  /** Parts that gave theirs away: they are sent from the disk, before those that came later. */
+  /** Parts that gave theirs away: sent from the disk, before those that came later; but a late head at the end. */
   readonly #away = new Set<SpoolPart>()
   /** Does somebody wait for memory that could not be had? */
   #isShort = false

@@ -21,7 +21,7 @@
  */
 import { crc32 } from 'node:zlib'
 import type { Lock } from '../lock.ts'
-import { isTooMany } from '../net/shortage.ts'
+import { isTooMany } from '../shortage.ts'
 import { type Disk, isFull } from './disk.ts'
 import { claimFolder, hasRoom, partFile, refuseUsed, removeFolder, useReserve } from './folder.ts'
 import { Fullness } from './fullness.ts'

@@ -1,7 +1,7 @@
 /**
  * What an upload warns of, in full sentences. Each is said once.
  */
-import { shortageIn } from '../net/shortage.ts'
+import { shortageIn } from '../shortage.ts'
 import type { KeptFile } from '../spool/home.ts'
 import type { SpoolWarning } from '../spool/spool.ts'
 import type { UploadWarning } from './events.ts'

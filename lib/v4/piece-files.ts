@@ -14,7 +14,7 @@
  */
 import { crc32 } from 'node:zlib'
 import { RealtimeUploadError } from '../errors.ts'
-import { isTooMany } from '../net/shortage.ts'
+import { isTooMany } from '../shortage.ts'
 import { type Disk, type DiskFile, isFull } from '../spool/disk.ts'
 import type { Journal } from '../spool/journal.ts'
 import { asSpoolError } from './record.ts'
